@@ -1,0 +1,61 @@
+"""Put the commands together, and turn errors into words and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from daskbridge.errors import DaskbridgeError
+
+#: Exit code for what was asked wrongly, as click's own.
+USAGE = 2
+
+COMMANDS = {
+    "bundle": "daskbridge.cli._bundle:bundle",
+    "plugins": "daskbridge.cli._plugins:plugins",
+    "render": "daskbridge.cli._topology:render",
+    "run": "daskbridge.cli._run:run",
+    "schema": "daskbridge.cli._topology:schema",
+    "validate": "daskbridge.cli._topology:validate",
+}
+
+
+class Commands(click.Group):
+    """Load a command when it is called, and say a DaskbridgeError instead of tracing it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List all commands."""
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import the command's module."""
+        del ctx
+        if name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[name].partition(":")
+        command: click.Command = getattr(import_module(module), function)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's signature
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except DaskbridgeError as error:
+            notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", []))
+            click.echo(f"daskbridge: {type(error).__name__}: {error}{notes}", err=True)
+            sys.exit(USAGE)
+
+
+@click.command("bridge", cls=Commands)
+@click.version_option(package_name="daskbridge", prog_name="daskbridge")
+def cli() -> None:
+    """Bring a transient Dask cluster, with your code on every node, to any command or workflow."""
+
+
+def main() -> None:
+    """Run the command line; the entry point of ``daskbridge``."""
+    cli(prog_name="daskbridge")

@@ -1,0 +1,25 @@
+"""Clusters: the contract of a provisioner, the reference to a cluster, and the built-in provisioners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daskbridge._lazy import lazy
+
+if TYPE_CHECKING:
+    from daskbridge.cluster._cluster_class import ClusterClass
+    from daskbridge.cluster._contract import ClusterHandle, ClusterRef, Provisioner
+    from daskbridge.cluster._existing import Existing
+    from daskbridge.cluster._local import LocalProvisioner
+
+__all__ = ["ClusterClass", "ClusterHandle", "ClusterRef", "Existing", "LocalProvisioner", "Provisioner"]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    dict.fromkeys(["ClusterHandle", "ClusterRef", "Provisioner"], "daskbridge.cluster._contract")
+    | {
+        "ClusterClass": "daskbridge.cluster._cluster_class",
+        "Existing": "daskbridge.cluster._existing",
+        "LocalProvisioner": "daskbridge.cluster._local",
+    },
+)

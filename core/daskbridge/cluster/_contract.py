@@ -1,0 +1,113 @@
+"""What a provisioner gives and what it promises: the seam between a run and its cluster."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from daskbridge.errors import ProvisioningError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from daskbridge.plugins import Run
+    from daskbridge.topology import Dask
+
+
+@dataclass(frozen=True)
+class ClusterRef:
+    """Say where a cluster is, so that another process can attach to it.
+
+    ``kind`` is the provisioner's name. An ``exclusive`` cluster was made for one run: only there
+    may workers be closed and plugins stay. ``owner`` says who ends it, in words.
+
+    >>> ref = ClusterRef("existing", "lab", "tcp://10.0.0.1:8786", exclusive=False)
+    >>> ClusterRef.from_json(ref.to_json()) == ref
+    True
+    """
+
+    kind: str
+    name: str
+    scheduler_address: str
+    dashboard_link: str | None = None
+    exclusive: bool = True
+    owner: str = ""
+
+    def to_json(self) -> str:
+        """Return the reference as one line of JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ClusterRef:
+        """Read what :meth:`to_json` wrote. Raises ProvisioningError for anything else."""
+        try:
+            values = json.loads(text)
+            known = [field.name for field in fields(cls)]
+            for key in values:
+                if key not in known:
+                    raise ProvisioningError(unknown("key of a cluster reference", key, known))
+            return cls(**values)
+        except (ValueError, TypeError) as error:
+            msg = f"not a cluster reference: {text[:200]!r} ({error})"
+            raise ProvisioningError(msg, hint="pass what ClusterRef.to_json() returned") from error
+
+
+@runtime_checkable
+class ClusterHandle(Protocol):
+    """Hold one cluster that a provisioner started or attached to; its methods run on the core's loop.
+
+    ``notes`` say what was started otherwise than asked, one sentence each; ``security`` is the
+    ``distributed.Security`` that a client needs to connect, or None.
+    """
+
+    ref: ClusterRef
+    notes: tuple[str, ...]
+
+    @property
+    def security(self) -> object | None: ...
+
+    async def scale(self, group: str, number: int) -> None:
+        """Bring a worker group to ``number`` workers. Raises ProvisioningError where that can't be."""
+
+    async def failure(self) -> str | None:
+        """Say what ended or can't start, with its last words, or None while nothing is known to be wrong."""
+
+    async def logs(self) -> Mapping[str, str]:
+        """Return the last lines of each process's output, by the process's name."""
+
+    async def close(self, reason: str = "") -> None:
+        """End every process of the cluster and return when they are gone; a second call does nothing."""
+
+    def request_close(self) -> None:
+        """Ask for the end from a signal handler or another thread: return at once, wait for nothing."""
+
+
+@runtime_checkable
+class Provisioner(Protocol):
+    """Start a cluster for a topology, or attach to one; a target that topologies are checked against.
+
+    Worker names tell the group: ``<group>-<number>``, the first group being ``default``. Only
+    provisioners with the capability ``worker-groups`` need to keep to that.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def capabilities(self) -> frozenset[str]: ...
+    @property
+    def adapts(self) -> Mapping[str, str]: ...
+
+    def validate(self, topology: Dask) -> None:
+        """Raise TopologyError if this provisioner's own options are wrong; start nothing."""
+
+    async def provision(self, topology: Dask, run: Run) -> ClusterHandle:
+        """Start the scheduler, begin to start the workers, and return; don't wait for the workers.
+
+        Cancelled or failing, it leaves nothing behind. Raises ProvisioningError.
+        """
+        raise NotImplementedError
+
+    async def attach(self, ref: ClusterRef) -> ClusterHandle:
+        """Return a handle on a cluster that runs already. Raises ProvisioningError."""
+        raise NotImplementedError

@@ -1,0 +1,107 @@
+"""``existing``: a scheduler that runs already, shared with others and left as it was found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daskbridge.cluster._contract import ClusterRef
+from daskbridge.cluster._options import options
+from daskbridge.errors import ProvisioningError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from daskbridge.plugins import Run
+    from daskbridge.topology import Dask
+
+#: What the owner of a running cluster has decided already.
+DECIDED = "the running cluster has its own"
+
+
+@dataclass(frozen=True)
+class Existing:
+    """Attach to a running scheduler; never scale it, close its workers or end it.
+
+    ``address`` as ``tcp://host:8786``, or ``scheduler_file`` as ``dask scheduler --scheduler-file``
+    wrote it; both may come from the topology's ``provisioner_options["existing"]``, and the last
+    resort is Dask's own setting ``scheduler-address``. What a topology asks of nodes can't be had
+    here; counts say only how many workers to wait for.
+    """
+
+    address: str | None = None
+    scheduler_file: str | None = None
+    name: str = field(default="existing", init=False)
+    capabilities: frozenset[str] = field(default=frozenset(), init=False)
+    adapts: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "images": DECIDED,
+            "worker-resources": DECIDED,
+            "scheduler-resources": DECIDED,
+            "threads": DECIDED,
+        },
+        init=False,
+    )
+
+    def validate(self, topology: Dask) -> None:
+        """Raise if no address is known. Raises TopologyError for unknown options."""
+        self._find(topology)
+
+    async def provision(self, topology: Dask, run: Run) -> SharedCluster:
+        """Return a handle; the run connects next, with a bound."""
+        return SharedCluster(ClusterRef(self.name, run.name, self._find(topology), exclusive=False, owner="its owner"))
+
+    async def attach(self, ref: ClusterRef) -> SharedCluster:
+        """Return a handle on the cluster that ``ref`` names."""
+        return SharedCluster(ref)
+
+    def _find(self, topology: Dask) -> str:
+        given = options(topology, self.name, {"address": str, "scheduler_file": str})
+        address: str | None = self.address or given.get("address")
+        file = self.scheduler_file or given.get("scheduler_file")
+        if address is None and file is not None:
+            try:
+                address = json.loads(Path(file).read_text("utf-8"))["address"]
+            except (OSError, ValueError, KeyError) as error:
+                msg = f"no scheduler address in the scheduler file {file!r}: {error}"
+                raise ProvisioningError(msg, hint="it is what 'dask scheduler --scheduler-file' writes") from error
+        if address is None:
+            import dask.config
+
+            address = dask.config.get("scheduler-address", None)
+        if not address:
+            msg = "provisioner 'existing' needs the address of a running scheduler"
+            hint = "set provisioner_options.existing.address to tcp://HOST:8786, or pass Existing(address)"
+            raise ProvisioningError(msg, hint=hint)
+        return address if "://" in address else f"tcp://{address}"
+
+
+class SharedCluster:
+    """Hold a cluster that somebody else owns."""
+
+    notes: tuple[str, ...] = ()
+    security = None
+
+    def __init__(self, ref: ClusterRef) -> None:
+        self.ref = ref
+
+    async def scale(self, group: str, number: int) -> None:
+        """Refuse: it is not ours."""
+        msg = f"can't bring group {group!r} to {number} workers: the cluster {self.ref.scheduler_address} is not ours"
+        raise ProvisioningError(msg, hint="scale it where it was started")
+
+    async def failure(self) -> str | None:
+        """Know nothing: only the connection tells."""
+        return None
+
+    async def logs(self) -> Mapping[str, str]:
+        """Return nothing: the owner has them."""
+        return {}
+
+    async def close(self, reason: str = "") -> None:
+        """Leave the cluster running."""
+
+    def request_close(self) -> None:
+        """Leave the cluster running."""

@@ -1,0 +1,90 @@
+"""Add to a user's error what only the cluster knows: notes, never another error in its place."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from daskbridge.code import CodeBundle
+
+#: How a worker's end is called in Dask's events, and what that means.
+MEMORY_TOPIC = "worker-restart-memory"
+SHOWN = 10
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Walk an error and what it came from."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def missing_module(error: BaseException, bundle: CodeBundle | None) -> str | None:
+    """Explain an import that failed on a node but works here: what was shipped, and why not this."""
+    for link in chain(error):
+        if not isinstance(link, ModuleNotFoundError) or not link.name:
+            continue
+        top = link.name.partition(".")[0]
+        if _importable(top):
+            if bundle is None:
+                return f"no code was sent to the nodes, and {link.name!r} is not installed there: leave out code=False"
+            from daskbridge.code import explain_import
+
+            return explain_import(link.name, bundle)
+    return None
+
+
+def unpicklable(error: BaseException) -> str | None:
+    """Say what to do about an object that can't be sent to a worker."""
+    for link in chain(error):
+        text = str(link).lower()
+        if isinstance(link, pickle.PicklingError) or (
+            isinstance(link, (TypeError, AttributeError)) and ("pickle" in text or "serialize" in text)
+        ):
+            return (
+                "the function or one of its arguments holds something that can't be sent to a worker"
+                " (a lock, an open file, a connection, a client): create it inside the function"
+            )
+    return None
+
+
+def killed(error: BaseException, events: Mapping[str, Iterable[tuple[float, Any]]], names: Mapping[str, str],
+           lines: Mapping[str, Sequence[str]]) -> str | None:
+    """Tell why the workers of a ``KilledWorker`` ended: each one's reason and its last lines.
+
+    ``events`` are Dask's, by topic; ``names`` maps addresses to worker names, ``lines`` names to
+    their last forwarded lines.
+    """
+    from distributed.scheduler import KilledWorker
+
+    link = next((link for link in chain(error) if isinstance(link, KilledWorker)), None)
+    if link is None:
+        return None
+    memory = {event["worker"]: event for _, event in events.get(MEMORY_TOPIC, ())}
+    story = [f"task {link.task!r} was running on these workers when they ended:"]
+    for _, event in events.get("all", ()):
+        if event.get("action") != "remove-worker" or link.task not in event.get("processing-tasks", ()):
+            continue
+        address = event["worker"]
+        name = names.get(address, address)
+        if address in memory:
+            why = f"above its memory limit ({memory[address]['rss'] / 2**20:.0f} MiB in use): ended by its nanny"
+        else:
+            why = f"its process or its connection ended ({event.get('stimulus_id', 'no reason known')})"
+        story.append(f"  {name} ({address}): {why}")
+        story += [f"    | {line}" for line in list(lines.get(name, ()))[-SHOWN:]]
+    return "\n".join(story)
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,41 @@
+"""Compare what breaks pickling between the driver, the scheduler and every worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from daskbridge.errors import EnvironmentMismatch
+from daskbridge.node.guard import comparable, differences
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Versions = dict[str, str]
+
+
+def mine() -> Versions:
+    """Return what counts of this process's versions: package to version."""
+    from distributed.versions import get_versions
+
+    return comparable(get_versions())
+
+
+def mismatch(driver: Versions, reported: Mapping[str, Any]) -> EnvironmentMismatch | None:
+    """Return an error with a table of what differs, or None.
+
+    ``reported`` is what ``Client.get_versions`` returns: ``scheduler`` and ``workers``, by address.
+    """
+    scheduler = comparable(reported["scheduler"] or {})
+    workers = {address: comparable(versions) for address, versions in reported["workers"].items()}
+    nodes = [scheduler, *workers.values()]
+    packages = sorted({package for node in nodes for package in differences(driver, node)})
+    if not packages:
+        return None
+    rows = [("package", "driver", "scheduler", f"workers ({len(workers)})")]
+    for package in packages:
+        found = sorted({versions.get(package, "-") for versions in workers.values()})
+        rows.append((package, driver[package], scheduler.get(package, "-"), ", ".join(found) or "-"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = "\n".join(" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    hint = "use one image for all nodes, or set daskbridge.environment-check to warn or ignore"
+    return EnvironmentMismatch(f"the nodes' environment differs in what breaks pickling\n{table}", hint=hint)

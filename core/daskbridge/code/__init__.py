@@ -1,0 +1,74 @@
+"""The user's code as a bundle: select it, pack it, bring it to every node of a cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daskbridge._lazy import lazy
+
+if TYPE_CHECKING:
+    from daskbridge.code._bundle import CodeBundle, build_bundle
+    from daskbridge.code._explain import explain_import
+    from daskbridge.code._manifest import Entry, Manifest
+    from daskbridge.code._project import default_spec, project_spec
+    from daskbridge.code._scan import Selection, scan
+    from daskbridge.code._spec import CodeSpec, Root
+    from daskbridge.code._store import publish
+    from daskbridge.code._sync import Receipt, forget_code, receipts, sync_code
+    from daskbridge.code._walk import File, LeftOut
+    from daskbridge.node.code import (
+        DownloadCodeBundleNannyPlugin,
+        DownloadCodeBundleSchedulerPlugin,
+        DownloadCodeBundleWorkerPlugin,
+    )
+
+__all__ = [
+    "CodeBundle",
+    "CodeSpec",
+    "DownloadCodeBundleNannyPlugin",
+    "DownloadCodeBundleSchedulerPlugin",
+    "DownloadCodeBundleWorkerPlugin",
+    "Entry",
+    "File",
+    "LeftOut",
+    "Manifest",
+    "Receipt",
+    "Root",
+    "Selection",
+    "build_bundle",
+    "default_spec",
+    "explain_import",
+    "forget_code",
+    "project_spec",
+    "publish",
+    "receipts",
+    "scan",
+    "sync_code",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "CodeBundle": "daskbridge.code._bundle",
+        "CodeSpec": "daskbridge.code._spec",
+        "DownloadCodeBundleNannyPlugin": "daskbridge.node.code",
+        "DownloadCodeBundleSchedulerPlugin": "daskbridge.node.code",
+        "DownloadCodeBundleWorkerPlugin": "daskbridge.node.code",
+        "Entry": "daskbridge.code._manifest",
+        "File": "daskbridge.code._walk",
+        "LeftOut": "daskbridge.code._walk",
+        "Manifest": "daskbridge.code._manifest",
+        "Receipt": "daskbridge.code._sync",
+        "Root": "daskbridge.code._spec",
+        "Selection": "daskbridge.code._scan",
+        "build_bundle": "daskbridge.code._bundle",
+        "default_spec": "daskbridge.code._project",
+        "explain_import": "daskbridge.code._explain",
+        "forget_code": "daskbridge.code._sync",
+        "project_spec": "daskbridge.code._project",
+        "publish": "daskbridge.code._store",
+        "receipts": "daskbridge.code._sync",
+        "scan": "daskbridge.code._scan",
+        "sync_code": "daskbridge.code._sync",
+    },
+)

@@ -1,0 +1,121 @@
+"""Pack the code of a spec into an archive that every node installs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from hashlib import file_digest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daskbridge.code._archive import write_archive
+from daskbridge.code._limits import check_selection
+from daskbridge.code._scan import Selection, scan
+
+if TYPE_CHECKING:
+    import os
+    from types import TracebackType
+    from typing import Self
+
+    from daskbridge.code._manifest import Manifest
+    from daskbridge.code._spec import CodeSpec
+    from daskbridge.node.unpack import Reference
+
+
+@dataclass(frozen=True)
+class CodeBundle:
+    """Hold a packed tree; as a context manager, or by ``close()``, its archive goes away again.
+
+    ``digest`` names the tree and is equal for equal trees; ``sha256`` is of the archive, ``size``
+    its bytes and ``bytes`` those of the unpacked files. ``sys_path`` is relative to the tree.
+    ``url`` is where :func:`~daskbridge.code.publish` has put it.
+    """
+
+    archive: Path
+    sha256: str
+    size: int
+    manifest: Manifest = field(repr=False)
+    selection: Selection = field(repr=False)
+    roots: tuple[Path, ...]
+    format: str = "tar.gz"
+    url: str | None = field(default=None, repr=False)
+    _directory: Path | None = field(default=None, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Return the name of the tree."""
+        return self.manifest.digest
+
+    @property
+    def files(self) -> int:
+        """Return the number of files."""
+        return len(self.manifest.entries)
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of all files, unpacked."""
+        return self.manifest.size
+
+    @property
+    def sys_path(self) -> tuple[str, ...]:
+        """Return which directories of the tree nodes import from, in order."""
+        return self.selection.sys_path
+
+    @property
+    def reference(self) -> Reference:
+        """Return all that travels inside the plugins."""
+        return {
+            "digest": self.digest,
+            "format": self.format,
+            "sha256": self.sha256,
+            "size": self.size,
+            "files": self.files,
+            "bytes": self.bytes,
+            "sys_path": list(self.sys_path),
+            "url": self.url,
+        }
+
+    def close(self) -> None:
+        """Remove the archive, unless its directory was the caller's."""
+        if self._directory:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def build_bundle(spec: CodeSpec, *, directory: str | os.PathLike[str] | None = None) -> CodeBundle:
+    """Select and pack the code of ``spec``; blocks while it reads every file that ships once.
+
+    The archive goes into ``directory``, or into a private one that the bundle's ``close()``
+    removes. Raises :class:`~daskbridge.errors.BundleError` for roots that are refused, for a
+    bundle that is empty or too large, and for files that can't be read.
+
+    >>> from daskbridge.code import CodeSpec
+    >>> project = tempfile.mkdtemp()
+    >>> _ = Path(project, "helper.py").write_text("answer = 42")
+    >>> with build_bundle(CodeSpec([project])) as bundle:
+    ...     bundle.digest[:12], bundle.files
+    ('f695a23b5a42', 1)
+    """
+    selection = scan(spec)
+    check_selection(spec, selection)
+    private = None if directory else Path(tempfile.mkdtemp(prefix="daskbridge-bundle-"))
+    target = Path(private or directory or "") / "code.tar.gz"
+    try:
+        manifest = write_archive(selection.files, target)
+        with target.open("rb") as file:
+            checksum = file_digest(file, "sha256").hexdigest()
+    except BaseException:
+        if private:
+            shutil.rmtree(private, ignore_errors=True)
+        raise
+    roots = tuple(root.path for root in spec.roots)
+    size = target.stat().st_size
+    return CodeBundle(target, checksum, size, manifest, selection, roots, _directory=private)

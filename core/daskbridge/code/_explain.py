@@ -1,0 +1,46 @@
+"""Say why a module that the driver can import is missing on a node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from daskbridge.code._bundle import CodeBundle
+
+
+def explain_import(name: str, bundle: CodeBundle) -> str | None:
+    """Explain a ``ModuleNotFoundError`` of ``name`` on a node; None if ``bundle`` ships the module.
+
+    >>> from daskbridge.code import CodeSpec, build_bundle
+    >>> from tempfile import mkdtemp
+    >>> project = mkdtemp(); open(f"{project}/job.py", "w").close()
+    >>> with build_bundle(CodeSpec([project])) as bundle:
+    ...     print(explain_import("pandas", bundle).replace(project, "project"))
+    module 'pandas' is not on the node, and no such file shipped from project: install it in the nodes' image
+    """
+    stem = name.replace(".", "/")
+    wanted = [f"{entry}/{stem}".lstrip("/") for entry in bundle.sys_path]
+    shipped = {entry.path for entry in bundle.manifest.entries}
+    if any(_is_module(entry, path) for entry in shipped for path in wanted):
+        return None
+    roots = ", ".join(map(str, bundle.roots))
+    for item in bundle.selection.left_out:
+        if any(_concerns(item.path, path) for path in wanted):
+            why = f"{item.path} is left out by {item.reason}"
+            return f"module {name!r} is in the project ({roots}) but did not ship: {why}"
+    elsewhere = next((entry for entry in sorted(shipped) if entry.endswith(f"/{stem}.py")), None)
+    if elsewhere:
+        directory = elsewhere.removesuffix(f"/{stem}.py")
+        return f"module {name!r} shipped as {elsewhere}, but nodes do not import from {directory}: add it to sys_path"
+    advice = "install it in the nodes' image"
+    return f"module {name!r} is not on the node, and no such file shipped from {roots}: {advice}"
+
+
+def _is_module(entry: str, path: str) -> bool:
+    return entry == f"{path}.py" or entry.startswith(f"{path}/")
+
+
+def _concerns(left_out: str, module: str) -> bool:
+    if left_out.endswith("/"):
+        return f"{module}/".startswith(left_out)
+    return left_out in {f"{module}.py", f"{module}/__init__.py"}

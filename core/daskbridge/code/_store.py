@@ -1,0 +1,40 @@
+"""Put a bundle where nodes fetch it themselves, so that its bytes don't pass through the scheduler."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from daskbridge.errors import BundleError
+
+if TYPE_CHECKING:
+    from daskbridge.code._bundle import CodeBundle
+
+
+def publish(bundle: CodeBundle, url: str) -> CodeBundle:
+    """Upload ``bundle`` below ``url`` (any fsspec URL) unless it is there; return it with its address.
+
+    The file is called after the tree's digest and appears whole or not at all where the store
+    can rename. Nodes need the store's fsspec driver and credentials. Blocks. Raises
+    :class:`~daskbridge.errors.BundleError` if the store refuses.
+    """
+    import fsspec
+
+    target = f"{url.rstrip('/')}/{bundle.digest}.{bundle.format}"
+    try:
+        store, path = fsspec.core.url_to_fs(target)
+        if not store.exists(path):
+            store.makedirs(path.rpartition("/")[0], exist_ok=True)
+            part = f"{path}.{uuid4().hex}.part"
+            with bundle.archive.open("rb") as source, store.open(part, "wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+            store.mv(part, path)
+    except Exception as error:  # noqa: BLE001 -- each driver has its own
+        # The cause is not chained: drivers print URLs with their credentials.
+        msg = f"the store refused the code bundle: {type(error).__name__}"
+        raise BundleError(
+            msg, hint="check the store's URL and credentials, and that its fsspec driver is here"
+        ) from None
+    return replace(bundle, url=target)

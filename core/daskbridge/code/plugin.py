@@ -1,0 +1,19 @@
+"""The core's own code source: the running script's project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from daskbridge.plugins import hookimpl
+
+if TYPE_CHECKING:
+    from daskbridge.code import CodeSpec
+
+
+@hookimpl(trylast=True)
+def daskbridge_code_source(run: Any) -> CodeSpec:  # noqa: ANN401 -- the run's type is the runtime's
+    """Return the project at the root that the orchestrator named, else the script's own."""
+    from daskbridge.code import default_spec, project_spec
+
+    root = getattr(run, "code_root", None)
+    return default_spec() if root is None else project_spec(root)

@@ -1,0 +1,60 @@
+"""Let one process import from an installed tree; several nodes may share that process."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .install import Installed
+    from .unpack import Reference
+
+_lock = threading.Lock()
+_tree: str | None = None
+_paths: list[str] = []
+_users = 0
+
+
+def import_paths(reference: Reference, tree: str) -> list[str]:
+    """Return the absolute entries for ``sys.path``, in order."""
+    return [os.path.normpath(os.path.join(tree, *entry.split("/"))) for entry in reference["sys_path"]]
+
+
+def activate(reference: Reference, installed: Installed) -> None:
+    """Put the tree in front of ``sys.path``; each call needs one :func:`deactivate`.
+
+    Raises RuntimeError if this process already imports from another tree: modules that tasks
+    hold can't be exchanged under them.
+    """
+    global _tree, _paths, _users  # noqa: PLW0603 -- sys.path is the state of the process
+    paths = import_paths(reference, installed.tree)
+    with _lock:
+        if _users and (_tree, _paths) != (installed.tree, paths):
+            os.close(installed.lease)
+            old, new = os.path.basename(os.path.dirname(_tree or "")), reference["digest"]
+            msg = f"process {os.getpid()} already runs the code {old[:12]}; {new[:12]} needs a new process"
+            raise RuntimeError(msg)
+        if not _users:
+            _tree, _paths = installed.tree, paths
+            sys.path[:0] = paths
+            importlib.invalidate_caches()
+        _users += 1
+
+
+def deactivate(installed: Installed) -> None:
+    """Undo one :func:`activate`; the last one takes the paths and the imported modules away."""
+    global _users  # noqa: PLW0603 -- as above
+    with _lock:
+        os.close(installed.lease)
+        _users -= 1
+        if _users:
+            return
+        sys.path[:] = [entry for entry in sys.path if entry not in _paths]
+        inside = installed.tree + os.sep
+        for name, module in list(sys.modules.items()):
+            places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+            if any(isinstance(place, str) and place.startswith(inside) for place in places):
+                del sys.modules[name]

@@ -1,0 +1,74 @@
+"""Watch who joins and leaves; turn away a worker whose environment breaks pickling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from ._travel import Travels
+
+if TYPE_CHECKING:
+    from distributed import Scheduler
+
+TOPIC = "daskbridge"
+
+
+def comparable(versions: dict[str, Any]) -> dict[str, str]:
+    """Reduce what ``distributed`` reports of a process to what must agree: package to version.
+
+    Of Python the minor version counts, of the packages those whose objects are pickled; a package
+    that is absent is left out.
+    """
+    packages = versions.get("packages") or {}
+    found = {name: packages.get(name) for name in ("dask", "distributed", "cloudpickle", "msgpack", "numpy", "pandas")}
+    python = ".".join(str(packages.get("python", "")).split(".")[:2])
+    return {"python": python} | {name: str(version) for name, version in found.items() if version}
+
+
+def differences(mine: dict[str, str], theirs: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Return what both have in different versions: package to (mine, theirs)."""
+    return {name: (mine[name], theirs[name]) for name in mine if name in theirs and mine[name] != theirs[name]}
+
+
+def _yes() -> bool:
+    return True
+
+
+class RunGuard(Travels, SchedulerPlugin):
+    """Report joins and leaves as events, and keep mismatched late workers away; on the scheduler.
+
+    ``versions`` are the driver's (:func:`comparable`). With ``policy`` "error" on an exclusive
+    cluster a late worker that differs is removed before it gets a task: nothing is unpickled there.
+    ``alive`` names the operation by which the driver asks whether this scheduler is still the one
+    that it equipped: a replaced one does not know it.
+    """
+
+    name = "daskbridge-guard"
+    idempotent = False
+
+    def __init__(self, *, versions: dict[str, str], policy: str, exclusive: bool, alive: str) -> None:
+        self.versions = versions
+        self.policy = policy
+        self.exclusive = exclusive
+        self.alive = alive
+
+    async def start(self, scheduler: Scheduler) -> None:
+        self._names = {address: str(state.name) for address, state in scheduler.workers.items()}
+        scheduler.handlers[self.alive] = _yes
+
+    async def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        state = scheduler.workers[worker]
+        self._names[worker] = str(state.name)
+        differing = differences(self.versions, comparable(state.versions)) if self.policy != "ignore" else {}
+        event = {"kind": "worker-joined", "address": worker, "worker": str(state.name), "differs": differing}
+        if differing and self.policy == "error" and self.exclusive:
+            event["kind"] = "worker-refused"
+            scheduler.log_event(TOPIC, event)
+            await scheduler.remove_worker(worker, stimulus_id="daskbridge-environment-mismatch")
+        else:
+            scheduler.log_event(TOPIC, event)
+
+    def remove_worker(self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **_: Any) -> None:  # noqa: ANN401
+        name = self._names.pop(worker, worker)
+        scheduler.log_event(TOPIC, {"kind": "worker-left", "address": worker, "worker": name, "why": stimulus_id})

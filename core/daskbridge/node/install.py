@@ -1,0 +1,251 @@
+"""Install trees into the host cache: once per host, verified, leased while a process uses them.
+
+Layout, private to the user: ``<root>/v1/<digest>/{tree, manifest, archive}``, ``locks/<digest>`` and
+``locks/<digest>.lease``, ``staging/``. All of it is safe to delete while nothing runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from .unpack import BundleRejected, unpack
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from .unpack import Reference
+
+    #: A name for the receipt, and what yields the archive's bytes.
+    Source = tuple[str, Callable[[], Iterable[bytes]]]
+
+_HEX = 64
+_RETRIES = 3
+_PAUSE = 0.2
+
+
+class Installed(NamedTuple):
+    """Tell where a tree is, where it came from and the open lease that keeps it there."""
+
+    tree: str
+    source: str
+    lease: int
+
+
+class HostCache:
+    """Hold the installed trees of one user on one host, below ``<root>/v1``."""
+
+    def __init__(self, root: str, limit: int = 4 << 30) -> None:
+        self.home = _private(os.path.join(root, "v1"))
+        self.limit = limit
+        for name in ("locks", "staging"):
+            os.makedirs(os.path.join(self.home, name), 0o700, exist_ok=True)
+
+    def install(self, reference: Reference, sources: Sequence[Source]) -> Installed:
+        """Return the tree of ``reference``, from here or from the first source that has it.
+
+        Blocks; run it in a thread. ``os.close(lease)`` lets the tree be collected again.
+        Raises :class:`BundleRejected` when a source's bytes are wrong, else RuntimeError with
+        the cause of each source.
+        """
+        digest = reference["digest"]
+        lease = self.lease(digest)
+        try:
+            tree = self.find(reference)
+            if tree:
+                return Installed(tree, "cache", lease)
+            with self.locked(digest):
+                tree = self.find(reference)
+                if tree:
+                    return Installed(tree, "cache", lease)
+                self._collect(reference)
+                source = self._fill(reference, sources)
+                return Installed(self.path(digest, "tree"), source, lease)
+        except BaseException:
+            os.close(lease)
+            raise
+
+    def find(self, reference: Reference) -> str | None:
+        """Return the installed tree, or None if it is absent or not what its manifest should say."""
+        digest = reference["digest"]
+        try:
+            with open(self.path(digest, "manifest"), encoding="utf-8") as file:
+                known = json.load(file)
+            found = os.lstat(self.path(digest, "tree"))
+            os.utime(self.path(digest, "manifest"))  # the order of collection
+        except (OSError, ValueError):
+            return None
+        if known != _manifest(reference) or not stat.S_ISDIR(found.st_mode) or not _ours(found):
+            return None
+        return self.path(digest, "tree")
+
+    def path(self, digest: str, *names: str) -> str:
+        """Return a path below the directory of ``digest``."""
+        return os.path.join(self.home, digest, *names)
+
+    def staging(self, lock: str) -> str:
+        """Make a directory that is reaped once nobody holds ``lock``: a digest or ``<digest>.lease``."""
+        return tempfile.mkdtemp(prefix=f"{lock}-", dir=os.path.join(self.home, "staging"))
+
+    def lease(self, digest: str) -> int:
+        """Keep ``digest`` and its uploads from being collected until the returned handle is closed."""
+        return _lock(self._lock_file(f"{digest}.lease"), shared=True)
+
+    @contextmanager
+    def locked(self, digest: str) -> Iterator[None]:
+        """Hold the one lock under which ``digest`` is written."""
+        handle = _lock(self._lock_file(digest))
+        try:
+            yield
+        finally:
+            os.close(handle)
+
+    def _fill(self, reference: Reference, sources: Sequence[Source]) -> str:
+        causes: list[str] = []
+        last: Exception | None = None
+        for name, open_source in sources:
+            for attempt in range(_RETRIES):
+                staging = self.staging(reference["digest"])
+                try:
+                    unpack(open_source(), os.path.join(staging, "tree"), reference)
+                    self._publish(reference, staging)
+                except (BundleRejected, OSError, RuntimeError) as error:
+                    last = error
+                    causes.append(f"{name}: {type(error).__name__}: {error}")
+                    if isinstance(error, BundleRejected):
+                        break
+                    time.sleep(_PAUSE * attempt)
+                else:
+                    return name
+                finally:
+                    shutil.rmtree(staging, ignore_errors=True)
+        tried = "; ".join(dict.fromkeys(causes)) or "no source"
+        msg = f"code {reference['digest'][:12]} can't be installed: {tried}"
+        raise RuntimeError(msg) from last
+
+    def _publish(self, reference: Reference, staging: str) -> None:
+        digest = reference["digest"]
+        with open(os.path.join(staging, "manifest"), "w", encoding="utf-8") as file:
+            json.dump(_manifest(reference), file)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.rmtree(self.path(digest), ignore_errors=True)
+        os.rename(staging, self.path(digest))
+
+    def _collect(self, coming: Reference) -> None:
+        """Reap what dead installs left, then the least recently used trees that nobody leases."""
+        staging = os.path.join(self.home, "staging")
+        for name in os.listdir(staging):
+            lock = name.rpartition("-")[0]
+            if lock == coming["digest"]:  # its lock is ours, so no other install is under way
+                shutil.rmtree(os.path.join(staging, name), ignore_errors=True)
+            else:
+                self._remove_unused(os.path.join(staging, name), lock)
+        known = sorted(
+            (*_usage(entry.path), entry.name) for entry in os.scandir(self.home) if len(entry.name) == _HEX
+        )
+        total = coming["bytes"] + sum(size for _, size, _ in known)
+        for _, size, digest in known:
+            if total > self.limit and self._remove_unused(self.path(digest), f"{digest}.lease"):
+                total -= size
+
+    def _remove_unused(self, path: str, lock: str) -> bool:
+        try:
+            handle = _lock(self._lock_file(lock), wait=False)
+        except BlockingIOError:
+            return False
+        try:
+            shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(handle)
+        return True
+
+    def _lock_file(self, name: str) -> str:
+        return os.path.join(self.home, "locks", name)
+
+
+def open_cache(local_directory: str | None = None) -> HostCache:
+    """Open the host cache that Dask's configuration names, else the first usable place for one.
+
+    ``daskbridge.cache-directory`` must be usable if it is set. Otherwise the user's cache
+    directory, then ``local_directory``, then the temporary directory; never the working directory.
+    """
+    import dask.config
+    from dask.utils import parse_bytes
+
+    limit = int(parse_bytes(dask.config.get("daskbridge.cache-size", "4 GiB")))
+    chosen = dask.config.get("daskbridge.cache-directory", None)
+    if chosen:
+        return HostCache(os.path.abspath(os.path.expanduser(chosen)), limit)
+    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
+    places = [os.path.join(user, "daskbridge")] if os.path.isabs(user) else []
+    places += [os.path.join(local_directory, "daskbridge")] if local_directory else []
+    places += [os.path.join(tempfile.gettempdir(), f"daskbridge-{_uid()}")]
+    causes = []
+    for place in places:
+        try:
+            return HostCache(place, limit)
+        except OSError as error:
+            causes.append(str(error))
+    msg = f"no usable directory for the code cache: {'; '.join(causes)}; set daskbridge.cache-directory"
+    raise RuntimeError(msg)
+
+
+def _private(home: str) -> str:
+    """Make ``home`` for this user alone, or refuse it."""
+    os.makedirs(home, 0o700, exist_ok=True)
+    found, parent = os.lstat(home), os.stat(os.path.dirname(home))
+    open_parent = parent.st_mode & 0o022 and not parent.st_mode & stat.S_ISVTX and sys.platform != "win32"
+    if not stat.S_ISDIR(found.st_mode) or not _ours(found) or open_parent:
+        msg = f"{home} is a link, belongs to another user or can be replaced by others"
+        raise PermissionError(msg)
+    if found.st_mode & 0o077:
+        os.chmod(home, 0o700)
+    if not os.access(home, os.W_OK | os.X_OK):
+        msg = f"{home} can't be written to"
+        raise PermissionError(msg)
+    return home
+
+
+def _manifest(reference: Reference) -> dict[str, object]:
+    return {"digest": reference["digest"], "files": reference["files"], "bytes": reference["bytes"]}
+
+
+def _usage(path: str) -> tuple[float, int]:
+    """Return when a tree was last used and how many bytes it takes."""
+    try:
+        used = os.stat(os.path.join(path, "manifest")).st_mtime
+        with open(os.path.join(path, "manifest"), encoding="utf-8") as file:
+            return used, int(json.load(file)["bytes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0, 0
+
+
+def _ours(found: os.stat_result) -> bool:
+    return sys.platform == "win32" or found.st_uid == os.getuid()
+
+
+def _uid() -> int:
+    return 0 if sys.platform == "win32" else os.getuid()
+
+
+def _lock(path: str, *, shared: bool = False, wait: bool = True) -> int:
+    """Open and lock a file; without flock the rename alone keeps installs whole."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        except OSError:
+            os.close(handle)
+            raise
+    return handle

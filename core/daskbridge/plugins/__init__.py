@@ -1,0 +1,32 @@
+"""Plugins: the hooks, who implements them, and the one typed way to call them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daskbridge._lazy import lazy
+
+if TYPE_CHECKING:
+    from daskbridge.plugins._facade import Plugins, plugins
+    from daskbridge.plugins._spec import API_VERSION, hookimpl
+    from daskbridge.plugins._types import ClusterPlugin, Orchestrator, PluginInfo, Run, Serializer, Target
+
+__all__ = [
+    "API_VERSION",
+    "ClusterPlugin",
+    "Orchestrator",
+    "PluginInfo",
+    "Plugins",
+    "Run",
+    "Serializer",
+    "Target",
+    "hookimpl",
+    "plugins",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    dict.fromkeys(__all__, "daskbridge.plugins._types")
+    | dict.fromkeys(["API_VERSION", "hookimpl"], "daskbridge.plugins._spec")
+    | dict.fromkeys(["Plugins", "plugins"], "daskbridge.plugins._facade"),
+)

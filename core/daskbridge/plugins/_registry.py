@@ -1,0 +1,166 @@
+"""Find, load and isolate plugins: one scan of the entry points, one plugin loaded per lookup."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from daskbridge.errors import PluginError, nearest
+from daskbridge.plugins import _spec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pluggy import HookImpl
+
+GROUP = "daskbridge"
+ALLOW = "DASKBRIDGE_PLUGINS"
+DENY = "DASKBRIDGE_PLUGINS_DISABLE"
+#: The distribution whose plugins an allow list can't leave out: the core works by them.
+CORE = "daskbridge"
+
+logger = logging.getLogger("daskbridge.plugins")
+
+
+@cache
+def installed() -> tuple[EntryPoint, ...]:
+    """Scan the environment's entry points once per process (every call of the library rescans)."""
+    return tuple(entry_points(group=GROUP))
+
+
+@dataclass
+class Entry:
+    """Hold one entry point and how far it got; ``error`` is set once it turned out to be broken."""
+
+    points: list[EntryPoint]
+    disabled: str = ""
+    loaded: bool = False
+    error: PluginError | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.points[0].name
+
+    @property
+    def origin(self) -> str:
+        """Name the distribution and its version, both where two claim one name."""
+        return " and ".join(f"{distribution(point)} {version(point)}" for point in self.points)
+
+
+def distribution(point: EntryPoint) -> str:
+    """Name the distribution that an entry point belongs to."""
+    return point.dist.name if point.dist else "unknown"
+
+
+def version(point: EntryPoint) -> str:
+    """Return the version of the distribution that an entry point belongs to."""
+    return point.dist.version if point.dist else "?"
+
+
+class Registry:
+    """Own pluggy's manager and the table of entry points; load a plugin when it is asked for."""
+
+    def __init__(self, points: Iterable[EntryPoint], environ: Mapping[str, str] = os.environ) -> None:
+        self.manager = pluggy.PluginManager(GROUP)
+        self.manager.add_hookspecs(_spec)
+        self.entries: dict[str, Entry] = {}
+        for point in points:
+            self.entries.setdefault(point.name, Entry([])).points.append(point)
+        allowed, denied = (_names(environ.get(key, "")) for key in (ALLOW, DENY))
+        for name, entry in self.entries.items():
+            if name in denied:
+                entry.disabled = f"{DENY} names it"
+            elif allowed and name not in allowed and distribution(entry.points[0]) != CORE:
+                entry.disabled = f"{ALLOW} does not name it"
+
+    def load(self, name: str) -> bool:
+        """Load one plugin; return False if there is none of that name. Raises PluginError if broken."""
+        entry = self.entries.get(name)
+        if entry is None:
+            return False
+        if entry.disabled:
+            msg = f"plugin {name!r} ({entry.origin}) is disabled: {entry.disabled}"
+            raise PluginError(msg, hint=f"change the environment variable {entry.disabled.split()[0]}")
+        if entry.error is not None:
+            raise entry.error
+        if not entry.loaded:
+            try:
+                self._register(entry)
+            except Exception as error:  # noqa: BLE001 -- a stranger's module may raise anything
+                entry.error = _broken(entry, error)
+                raise entry.error from error
+            entry.loaded = True
+        return True
+
+    def load_all(self) -> None:
+        """Load what is left; a broken plugin is one warning and never stops the others."""
+        for name, entry in self.entries.items():
+            if entry.loaded or entry.disabled or entry.error is not None:
+                continue
+            try:
+                self.load(name)
+            except PluginError as error:
+                logger.warning("%s", error)
+
+    def implementations(self, hook: str, plugin: str | None = None) -> list[HookImpl]:
+        """Return the implementations of a hook in the order of their calls, of one plugin or of all."""
+        found = reversed(getattr(self.manager.hook, hook).get_hookimpls())
+        return [impl for impl in found if plugin is None or impl.plugin_name == plugin]
+
+    def _register(self, entry: Entry) -> None:
+        if len(entry.points) > 1:
+            msg = f"two distributions provide a plugin named {entry.name!r}: {entry.origin}"
+            raise PluginError(msg, hint=f"uninstall one of them, or disable the name with {DENY}")
+        module = entry.points[0].load()
+        _fence(module)
+        try:
+            self.manager.register(module, name=entry.name)
+            _refuse_strays(self.manager, module)
+        except Exception:
+            if self.manager.has_plugin(entry.name):  # pluggy 1.6 leaves it half registered
+                self.manager.unregister(name=entry.name)
+            raise
+
+
+def _broken(entry: Entry, error: Exception) -> PluginError:
+    if isinstance(error, PluginError):
+        msg = f"plugin {entry.name!r} ({entry.origin}) can't be used: {error}"
+    else:
+        msg = f"plugin {entry.name!r} ({entry.origin}) can't be loaded: {type(error).__name__}: {error}"
+    return PluginError(msg, hint=f"update or uninstall it, or set {DENY}={entry.name}")
+
+
+def _fence(module: Any) -> None:  # noqa: ANN401 -- whatever the entry point names
+    wanted = getattr(module, "DASKBRIDGE_API", None)
+    if wanted is None:
+        return
+    from packaging.specifiers import SpecifierSet
+
+    if str(_spec.API_VERSION) not in SpecifierSet(wanted):
+        msg = f"it was written for plugin API {wanted}, this daskbridge has {_spec.API_VERSION}"
+        raise PluginError(msg)
+
+
+def _refuse_strays(manager: pluggy.PluginManager, module: Any) -> None:  # noqa: ANN401 -- as above
+    hooks = [name for name in vars(_spec) if name.startswith("daskbridge_")]
+    for caller in manager.get_hookcallers(module) or []:
+        for impl in caller.get_hookimpls():
+            if impl.plugin is not module:
+                continue
+            if not caller.has_spec() and not impl.optionalhook:
+                near = nearest(caller.name, hooks)
+                msg = f"it implements an unknown hook {caller.name!r}" + (f"; did you mean {near!r}?" if near else "")
+                raise PluginError(msg)
+            if impl.hookwrapper or impl.wrapper:
+                msg = f"it wraps {caller.name!r}; daskbridge calls each implementation by itself, without wrappers"
+                raise PluginError(msg)
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())

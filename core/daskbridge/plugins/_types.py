@@ -1,0 +1,110 @@
+"""What a plugin's hooks answer: small frozen dataclasses that the core validates and lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from distributed import NannyPlugin, SchedulerPlugin, WorkerPlugin
+
+    from daskbridge.cluster import ClusterRef
+    from daskbridge.topology import Dask
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Name what a topology can be checked against: a serializer or a provisioner.
+
+    ``capabilities`` are the names it can do (:data:`daskbridge.serialization.CAPABILITIES`).
+    ``adapts`` maps a capability that it can't do as asked to what happens instead, in words;
+    the run says so. Anything else that a topology asks is an error at definition.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def capabilities(self) -> frozenset[str]: ...
+    @property
+    def adapts(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True)
+class Serializer:
+    """Turn a topology into the form of one target; ``render`` is pure and works offline.
+
+    ``render(topology)`` returns what ``json`` can write. The core checks the topology against
+    ``capabilities`` first, so ``render`` need not.
+    """
+
+    name: str
+    render: Callable[[Dask], Any]
+    capabilities: frozenset[str] = frozenset()
+    adapts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Run:
+    """Describe one use of a cluster to the hooks; the core fills it in as the run goes on.
+
+    ``id`` is unique; ``name`` is for people. ``ref`` is None until the cluster is provisioned.
+    ``code_root`` is where the orchestrator says that the user's project lies, if it knows.
+    """
+
+    id: str
+    name: str
+    topology: Dask
+    provisioner: str
+    orchestrator: str | None = None
+    code_root: Path | None = None
+    ref: ClusterRef | None = None
+
+
+def _nothing(*_: object) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Orchestrator:
+    """Say what the core must know of one orchestrator; every function runs in the driver.
+
+    ``detect()`` is true inside a task of this orchestrator; it must be cheap and must not import
+    it (look at ``sys.modules`` or the environment). ``identity()`` names the run, ``code_root()``
+    the user's project; None where unknown. ``on_ready(run)`` is called as soon as the cluster can
+    be used, to publish its links at once: a transient dashboard is dead by the end.
+    ``on_close(run)`` is called after the cluster ended. Both are isolated: their errors are logged.
+    """
+
+    name: str
+    detect: Callable[[], bool]
+    identity: Callable[[], str | None] = _nothing
+    code_root: Callable[[], Path | None] = _nothing
+    on_ready: Callable[[Run], None] = _nothing
+    on_close: Callable[[Run], None] = _nothing
+
+
+@dataclass(frozen=True)
+class ClusterPlugin:
+    """Carry a Dask plugin to the cluster; ``name`` makes a second registration replace the first."""
+
+    name: str
+    plugin: SchedulerPlugin | WorkerPlugin | NannyPlugin
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """List one plugin: where it comes from, what it provides and how it stands.
+
+    ``provides`` is filled in for active plugins, as ``provisioner:local`` or a hook's name.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    module: str
+    status: Literal["available", "active", "disabled", "broken"]
+    provides: tuple[str, ...] = ()
+    error: str = ""

@@ -1,0 +1,25 @@
+"""The runtime: ``transient``, the one place where the steps of a run are put in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daskbridge._lazy import lazy
+
+if TYPE_CHECKING:
+    from daskbridge.runtime._cluster import Cluster
+    from daskbridge.runtime._on_dask import on_dask
+    from daskbridge.runtime._timeline import Step
+    from daskbridge.runtime._transient import transient
+
+__all__ = ["Cluster", "Step", "on_dask", "transient"]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Cluster": "daskbridge.runtime._cluster",
+        "Step": "daskbridge.runtime._timeline",
+        "on_dask": "daskbridge.runtime._on_dask",
+        "transient": "daskbridge.runtime._transient",
+    },
+)

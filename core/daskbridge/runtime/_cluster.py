@@ -1,0 +1,94 @@
+"""The running cluster as the user's body sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from distributed import Client
+
+    from daskbridge.cluster import ClusterRef
+    from daskbridge.runtime._engine import Engine
+    from daskbridge.runtime._loop import LoopThread
+    from daskbridge.runtime._timeline import Step
+
+
+class Cluster:
+    """Hold a cluster while a block runs; what ``with transient(...)`` gives.
+
+    ``client`` is a synchronous ``distributed.Client``, or under ``async with`` an asynchronous one
+    on the caller's loop. Every method may be called from any thread.
+    """
+
+    def __init__(self, engine: Engine, loop: LoopThread, client: Client) -> None:
+        self._engine = engine
+        self._loop = loop
+        self.client = client
+
+    def __repr__(self) -> str:
+        return f"<Cluster {self.ref.name} by {self.ref.kind} at {self.ref.scheduler_address}>"
+
+    @property
+    def ref(self) -> ClusterRef:
+        """Say where the cluster is, for another process to attach to."""
+        ref = self._engine.run.ref
+        assert ref is not None
+        return ref
+
+    @property
+    def scheduler_address(self) -> str:
+        """Return the scheduler's address, e.g. for ``Client(address)``."""
+        return self.ref.scheduler_address
+
+    @property
+    def dashboard_link(self) -> str | None:
+        """Return the link to Dask's dashboard, or None where the scheduler has no bokeh."""
+        return self.ref.dashboard_link
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say what was started otherwise than the topology asks, one sentence each."""
+        return tuple(self._engine.notes)
+
+    @property
+    def timeline(self) -> tuple[Step, ...]:
+        """Return the steps of the run that have ended, with their durations."""
+        return self._engine.timeline.steps
+
+    @contextmanager
+    def context(self) -> Iterator[Client]:
+        """Make ``get_client()`` reach this cluster in a thread that the body started."""
+        from distributed.client import _current_client  # as_current() also changes global settings
+
+        token = _current_client.set(self.client)
+        try:
+            yield self.client
+        finally:
+            _current_client.reset(token)
+
+    def scale(self, number: int, group: str = "default") -> None:
+        """Bring a worker group to ``number`` workers. Raises ProvisioningError where that can't be."""
+        self._loop.submit(self._engine.handle.scale(group, number)).result()
+
+    def logs(self) -> Mapping[str, str]:
+        """Return the last lines of each process's output, where the provisioner has them."""
+        return self._loop.submit(self._engine.handle.logs()).result()
+
+    def close(self) -> None:
+        """End the cluster now and wait for it; the block's end then has nothing left to do.
+
+        Works from another thread and from a signal handler; a second call waits for the first.
+        """
+        self._loop.submit(self._engine.close("closed by the user")).result()
+
+    async def aclose(self) -> None:
+        """End the cluster as :meth:`close` does, without blocking the caller's loop."""
+        await asyncio.wrap_future(self._loop.submit(self._engine.close("closed by the user")))
+
+    def request_close(self) -> None:
+        """Ask for the end and return at once."""
+        self._engine.request_close()

@@ -1,0 +1,98 @@
+"""Make a bare ``Client()`` reach the process's one open cluster, and refuse to guess between two.
+
+Dask's configuration is global to the process, so what is set there follows the set of open
+clusters, not the nesting of blocks: overlapping ``dask.config.set`` blocks that close out of order
+leave the first one's values behind for good.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from daskbridge.errors import AmbiguousCluster
+
+if TYPE_CHECKING:
+    import dask.config
+
+AMBIGUOUS = "daskbridge://more-than-one-cluster-is-open"
+
+_lock = threading.Lock()
+_open: list[tuple[str, Any]] = []
+_held: dask.config.set | None = None
+_previous_loader: str | None = None
+
+
+def opened(address: str, security: Any) -> None:  # noqa: ANN401 -- distributed's Security or None
+    """Count a cluster as open in this process."""
+    with _lock:
+        _open.append((address, security))
+        _apply()
+
+
+def closed(address: str) -> None:
+    """Count a cluster as closed; the last one leaves Dask's configuration as it was found."""
+    with _lock:
+        for entry in _open:
+            if entry[0] == address:
+                _open.remove(entry)
+                break
+        _apply()
+
+
+def is_open(address: str) -> bool:
+    """Tell whether a run of this process has that cluster open."""
+    with _lock:
+        return any(known == address for known, _ in _open)
+
+
+def load_security(info: dict[str, Any]) -> Any:  # noqa: ANN401 -- distributed's Security or None
+    """Serve as Dask's ``security-loader``: find what a bare ``Client()`` needs for ``info["address"]``.
+
+    Raises AmbiguousCluster for the address that stands for more than one open cluster.
+    """
+    address = info["address"]
+    if address == AMBIGUOUS:
+        names = ", ".join(sorted({known for known, _ in _open}))
+        msg = f"a bare Client() can't tell which cluster it should reach: {names} are open in this process"
+        hint = "use get_client() or cluster.client in the block, or Client(cluster.scheduler_address)"
+        raise AmbiguousCluster(msg, hint=hint)
+    for known, security in _open:
+        if known == address:
+            return security
+    if _previous_loader:
+        from distributed.utils import import_term
+
+        return import_term(_previous_loader)(info)
+    return None
+
+
+def _apply() -> None:
+    global _held, _previous_loader  # noqa: PLW0603 -- the process's configuration is one, too
+    import dask.config
+
+    if _held is not None:
+        _held.__exit__(None, None, None)
+        _held = None
+    if not _open:
+        return
+    addresses = {address for address, _ in _open}
+    _previous_loader = dask.config.get("distributed.client.security-loader", None)
+    _held = dask.config.set(
+        {
+            "scheduler-address": addresses.pop() if len(addresses) == 1 else AMBIGUOUS,
+            "distributed.client.security-loader": f"{__name__}.load_security",
+        }
+    )
+
+
+def _forget() -> None:
+    """Start afresh in a forked child: the clusters belong to the parent."""
+    global _lock  # noqa: PLW0603 -- the parent may hold it for ever
+    _lock = threading.Lock()
+    _open.clear()
+    _apply()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,50 @@
+"""Turn SIGTERM into an exception while a cluster is open, so that blocks are left in order."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+class SigtermRaises:
+    """Raise ``SystemExit(143)`` in the main thread on the first SIGTERM; ignore further ones.
+
+    Without this, SIGTERM ends Python at once and no block is left. Counted, since blocks may
+    overlap: the last one restores the default. Whoever has installed a handler of their own keeps
+    it, and outside the main thread nothing is changed.
+    """
+
+    _blocks = 0  # touched by the main thread only
+
+    def __init__(self) -> None:
+        self._counted = False
+
+    def install(self) -> None:
+        """Start to raise, where that can be done."""
+        kind = type(self)
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if kind._blocks == 0:
+            if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+                return
+            signal.signal(signal.SIGTERM, _leave)
+        kind._blocks += 1
+        self._counted = True
+
+    def remove(self) -> None:
+        """Stop to raise once the last block is left."""
+        if not self._counted:
+            return
+        self._counted = False
+        type(self)._blocks -= 1
+        if type(self)._blocks == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)

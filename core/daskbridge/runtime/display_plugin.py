@@ -1,0 +1,32 @@
+"""Show the steps of a run on stderr: one line each, and on a terminal the step that is under way."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from daskbridge.plugins import hookimpl
+from daskbridge.settings import setting
+
+if TYPE_CHECKING:
+    from daskbridge.plugins import Run
+
+CLEAR = "\r\x1b[2K"
+
+
+@hookimpl
+def daskbridge_step(step: str, state: str, elapsed: float, detail: str, run: Run) -> None:
+    """Write a line when a step ends, and while it lasts what it waits for."""
+    choice = setting("display")
+    terminal = sys.stderr.isatty()
+    if choice == "off" or (choice == "auto" and not terminal) or step == "body":
+        return
+    label = f"daskbridge {run.name}: {step:<9}"
+    if state in {"done", "failed"}:
+        mark = "" if state == "done" else "  FAILED"
+        text = f"{label} {elapsed:6.2f} s  {detail}{mark}".rstrip()
+        print((CLEAR if terminal else "") + text, file=sys.stderr, flush=True)
+    elif terminal:
+        print(f"{CLEAR}{label} {elapsed:6.0f} s  {detail}", end="", file=sys.stderr, flush=True)
+    elif state == "waiting":
+        print(f"{label} {elapsed:6.0f} s  waiting: {detail}".rstrip(": "), file=sys.stderr, flush=True)

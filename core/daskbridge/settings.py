@@ -1,0 +1,69 @@
+"""The settings under ``daskbridge:`` in Dask's own configuration system, each with its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from daskbridge.errors import SettingError, unknown
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Describe one setting: its default, the type or the values it may have, and what it does."""
+
+    default: Any
+    allowed: type | tuple[str, ...]
+    doc: str
+
+
+SETTINGS: dict[str, Setting] = {
+    "provisioner": Setting(None, str, "Provisioner of runs that name none; without it `local`."),
+    "environment-check": Setting(
+        "error", ("error", "warn", "ignore"), "What to do when nodes differ from the driver in what breaks pickling."
+    ),
+    "connect-timeout": Setting(30.0, float, "Seconds to connect to a scheduler that should be up."),
+    "lost-timeout": Setting(15.0, float, "Seconds without an answer after which a scheduler is lost."),
+    "close-timeout": Setting(30.0, float, "Seconds that the end of a cluster may take."),
+    "step-interval": Setting(5.0, float, "Seconds between two reports of a step that waits; at most 5."),
+    "display": Setting("auto", ("auto", "on", "off"), "Show the steps of a run on stderr; auto: on a terminal."),
+    "forward-logs": Setting(True, bool, "Bring what workers print and log to the driver's logging."),
+    "log-rate": Setting(100.0, float, "Lines per second that one worker may send in the long run."),
+    "log-burst": Setting(1000, int, "Lines that one worker may send at once."),
+    "bundle-store": Setting(None, str, "fsspec URL under which bundles are stored for the nodes to fetch."),
+    "cache-directory": Setting(None, str, "Where a node keeps installed bundles; read on each node."),
+    "cache-size": Setting("4 GiB", str, "Size above which a node drops bundles that nobody uses."),
+}
+
+
+def setting(name: str) -> Any:  # noqa: ANN401 -- each caller knows the setting's type
+    """Return a setting's value: from Dask's configuration, else its default.
+
+    ``DASK_DASKBRIDGE__LOG_RATE=10`` in the environment and ``daskbridge: {log-rate: 10}`` in a YAML
+    file of Dask mean the same. Raises SettingError for a value of the wrong type and for any unknown
+    key under ``daskbridge:``.
+
+    >>> setting("environment-check")
+    'error'
+    """
+    import dask.config
+
+    configured = dask.config.get("daskbridge", None) or {}
+    for key in configured:
+        if key.replace("_", "-") not in SETTINGS:
+            raise SettingError(f"daskbridge.{key}: {unknown('setting', key, SETTINGS)}")
+    known = SETTINGS[name]
+    value = dask.config.get(f"daskbridge.{name}", known.default)
+    if value is None and known.default is None:
+        return None
+    if isinstance(known.allowed, tuple):
+        if value in known.allowed:
+            return value
+        expected = " or ".join(map(repr, known.allowed))
+    else:
+        if known.allowed is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if isinstance(value, known.allowed) and not (known.allowed is not bool and isinstance(value, bool)):
+            return value
+        expected = f"a value of type {known.allowed.__name__}"
+    raise SettingError(f"daskbridge.{name} is {value!r}; expected {expected}", hint=known.doc)
