@@ -65,7 +65,7 @@ def render(file: str, name: str, *, as_yaml: bool) -> None:
     if as_yaml:
         import yaml
 
-        text = yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True).rstrip("\n")
+        text = yaml.safe_dump(json.loads(text), sort_keys=False).rstrip("\n")
     click.echo(text)
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from distributed import Nanny
 
-#: Seconds that nodes get to end in order before the whole process group is killed.
-GRACE = 4.0
+#: Seconds that a worker gets to end its task, and that all get before their process group is killed.
+WORKER_GRACE, GRACE = 1.0, 4.0
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ async def workers(spec: dict[str, Any], reply: Callable[..., None]) -> None:
     async def scale(group: str, number: int) -> None:
         members = [name for name in nannies if name.rpartition("-")[0] == group]
         for name in members[number:]:
-            await nannies.pop(name).close(timeout=GRACE / 2, reason="scaled down")
+            await nannies.pop(name).close(timeout=WORKER_GRACE, reason="scaled down")
         taken = members[:number]
         fresh = (f"{group}-{index}" for index in range(number + len(members)))
         for name in [name for name in fresh if name not in taken][: number - len(taken)]:
@@ -82,7 +82,7 @@ async def workers(spec: dict[str, Any], reply: Callable[..., None]) -> None:
         await scale(order["group"], order["number"])
     for task in list(starting):
         task.cancel()
-    ends = (nanny.close(timeout=GRACE / 2, reason="cluster closed") for nanny in nannies.values())
+    ends = (nanny.close(timeout=WORKER_GRACE, reason="cluster closed") for nanny in nannies.values())
     for end in await asyncio.gather(*ends, return_exceptions=True):
         if isinstance(end, BaseException):  # a nanny that is still starting can't close; the process ends anyway
             print(f"a worker did not close in order: {end!r}", file=sys.stderr)

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
     from daskbridge.code._store import publish
     from daskbridge.code._sync import Receipt, forget_code, receipts, sync_code
     from daskbridge.code._walk import File, LeftOut
-    from daskbridge.node.code import (
-        DownloadCodeBundleNannyPlugin,
-        DownloadCodeBundleSchedulerPlugin,
-        DownloadCodeBundleWorkerPlugin,
-    )
+    from daskbridge.node.code import DownloadCodeBundleNannyPlugin, DownloadCodeBundleWorkerPlugin
+    from daskbridge.node.origin import DownloadCodeBundleSchedulerPlugin
 
 __all__ = [
     "CodeBundle",
@@ -52,7 +49,7 @@ __getattr__, __dir__ = lazy(
         "CodeBundle": "daskbridge.code._bundle",
         "CodeSpec": "daskbridge.code._spec",
         "DownloadCodeBundleNannyPlugin": "daskbridge.node.code",
-        "DownloadCodeBundleSchedulerPlugin": "daskbridge.node.code",
+        "DownloadCodeBundleSchedulerPlugin": "daskbridge.node.origin",
         "DownloadCodeBundleWorkerPlugin": "daskbridge.node.code",
         "Entry": "daskbridge.code._manifest",
         "File": "daskbridge.code._walk",

@@ -68,7 +68,6 @@ class CodeBundle:
         return {
             "digest": self.digest,
             "format": self.format,
-            "sha256": self.sha256,
             "size": self.size,
             "files": self.files,
             "bytes": self.bytes,

@@ -31,7 +31,8 @@ def explain_import(name: str, bundle: CodeBundle) -> str | None:
     elsewhere = next((entry for entry in sorted(shipped) if entry.endswith(f"/{stem}.py")), None)
     if elsewhere:
         directory = elsewhere.removesuffix(f"/{stem}.py")
-        return f"module {name!r} shipped as {elsewhere}, but nodes do not import from {directory}: add it to sys_path"
+        why = f"nodes do not import from {directory}: add it to sys_path"
+        return f"module {name!r} shipped as {elsewhere}, but {why}"
     advice = "install it in the nodes' image"
     return f"module {name!r} is not on the node, and no such file shipped from {roots}: {advice}"
 

@@ -32,8 +32,8 @@ def check_selection(spec: CodeSpec, selection: Selection) -> None:
         msg = f"no file ships from the roots {roots}; left out: {left_out or 'nothing'}"
         raise BundleError(msg, hint="name the directory of your modules, or bring files back with include=")
     if len(selection.files) > MAX_FILES:
-        given, most = len(selection.files), _most(selection.files)
-        msg = f"{given} files would ship from {roots}, at most {MAX_FILES} can; most are in {most}"
+        count, most = len(selection.files), _most(selection.files)
+        msg = f"{count} files would ship from {roots}, at most {MAX_FILES} can; most are in {most}"
         raise BundleError(msg, hint=_ADVICE)
     if selection.size > MAX_BYTES:
         given, limit = mib(selection.size), mib(MAX_BYTES)

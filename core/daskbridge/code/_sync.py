@@ -48,12 +48,12 @@ async def sync_code(
     the same bundle. Raises :class:`~daskbridge.errors.BundleError` with the cause of each worker
     unless every connected worker has it within ``timeout`` seconds; then nothing stays behind.
     """
-    from daskbridge.node.code import DownloadCodeBundleSchedulerPlugin
+    from daskbridge.node.origin import DownloadCodeBundleSchedulerPlugin
 
     check_archive(bundle.size, bundle.selection, store=bundle.url is not None)
     try:
         async with asyncio.timeout(timeout):
-            await client.register_plugin(DownloadCodeBundleSchedulerPlugin(bundle.reference))
+            await client.register_plugin(DownloadCodeBundleSchedulerPlugin(bundle.reference, user=client.id))
     except (OSError, RuntimeError) as error:
         msg = f"the scheduler can't take the code: {str(error) or type(error).__name__}"
         raise BundleError(
@@ -77,7 +77,7 @@ async def receipts(client: Client) -> tuple[Receipt, ...]:
 
     Only between :func:`sync_code` and :func:`forget_code`.
     """
-    status = await _ask(client, "status")
+    status = await _status(client)
     return _sorted(status)
 
 
@@ -86,39 +86,37 @@ async def forget_code(client: Client) -> None:
 
     Its modules leave the nodes' ``sys.modules``; what tasks returned keeps the classes it has.
     """
-    from daskbridge.node.code import NAME
-
-    left = await _ask(client, "release", user=client.id)
-    if left["users"]:
-        return
-    if left["worker"]:
-        await client.unregister_worker_plugin(NAME)
-    if left["nanny"]:
-        await client.unregister_worker_plugin(NAME, nanny=True)
-    await client.unregister_scheduler_plugin(NAME)
+    await _ask(client, "release", user=client.id)
 
 
 async def _ask(client: Client, verb: str, **told: object) -> Any:  # noqa: ANN401 -- each verb's own answer
     return await getattr(client.scheduler, f"daskbridge_code_{verb}")(**told)
 
 
+async def _status(client: Client) -> dict[str, Any]:
+    status: dict[str, Any] | None = await _ask(client, "status")
+    if status is None:
+        raise BundleError("the scheduler has no code: it was replaced, or the code was forgotten")
+    return status
+
+
 async def _send(client: Client, bundle: CodeBundle) -> None:
     from daskbridge.node.unpack import CHUNK
 
-    wanted = await _ask(client, "begin", user=client.id)
+    wanted = await _ask(client, "begin")
     if wanted["live"]:
         return
     if wanted["want"]:
         with bundle.archive.open("rb") as file:
             while data := await asyncio.to_thread(file.read, CHUNK):
                 await _ask(client, "put", user=client.id, data=data)
-    await _ask(client, "activate", user=client.id)
+    await _ask(client, "activate", user=client.id, sha256=bundle.sha256)
 
 
 async def _register(client: Client, bundle: CodeBundle, *, exclusive: bool) -> None:
     from daskbridge.node.code import DownloadCodeBundleNannyPlugin, DownloadCodeBundleWorkerPlugin
 
-    live = (await _ask(client, "begin", user=client.id))["live"]
+    live = (await _ask(client, "begin"))["live"]
     if not live:
         await client.register_plugin(DownloadCodeBundleNannyPlugin(bundle.reference))
         await client.register_plugin(DownloadCodeBundleWorkerPlugin(bundle.reference, exclusive=exclusive))
@@ -126,7 +124,7 @@ async def _register(client: Client, bundle: CodeBundle, *, exclusive: bool) -> N
 
 async def _all_receipts(client: Client) -> tuple[Receipt, ...]:
     pause = _POLL
-    while (status := await _ask(client, "status"))["missing"]:
+    while (status := await _status(client))["missing"]:
         await asyncio.sleep(pause)
         pause = min(2 * pause, _SLOWEST)
     return _sorted(status)
@@ -142,7 +140,7 @@ async def _explain(client: Client, error: BaseException, timeout: float) -> Base
         return error
     lines = [str(error) or f"not done within {timeout:g} s"]
     try:
-        status = await _ask(client, "status")
+        status = await _status(client)
     except (OSError, RuntimeError) as unreachable:
         lines.append(f"the scheduler does not answer: {unreachable}")
     else:

@@ -232,7 +232,7 @@ def _usage(path: str) -> tuple[float, int]:
 
 
 def _ours(found: os.stat_result) -> bool:
-    return sys.platform == "win32" or found.st_uid == os.getuid()
+    return found.st_uid == _uid()
 
 
 def _uid() -> int:

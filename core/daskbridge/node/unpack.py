@@ -27,7 +27,6 @@ class Reference(TypedDict):
 
     digest: str
     format: str
-    sha256: str
     size: int
     files: int
     bytes: int

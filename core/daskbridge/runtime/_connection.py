@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from daskbridge.cluster._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
+from daskbridge.runtime._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
 from daskbridge.cluster._logs import LogReceiver
 from daskbridge.cluster._versions import mine, mismatch
 from daskbridge.errors import ProvisioningError

@@ -85,7 +85,7 @@ class Engine:
         """End the body; add to its error what the cluster knows of its cause."""
         if self.watch is None:
             return
-        await self.watch.stop()
+        await self.watch.stop(error)
         if error is not None and self.verdict is None:
             await self._explain(error)
 

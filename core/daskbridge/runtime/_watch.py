@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import time
 from typing import TYPE_CHECKING
 
 from daskbridge.errors import ClusterLost, DaskbridgeError, RunCancelled
+from daskbridge.runtime._explain import chain
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the cancel event, and between two questions to the scheduler.
 LOOK, ASK = 0.2, 2.0
+
+
+#: What a body gets to see when the connection to its scheduler is gone.
+CONNECTION = (OSError, asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
 class Watch:
@@ -34,11 +40,14 @@ class Watch:
         self._interrupt = interrupt
         self._tasks = [asyncio.create_task(self._until_lost()), asyncio.create_task(self._until_cancelled())]
 
-    async def stop(self) -> None:
-        """Stop watching."""
+    async def stop(self, error: BaseException | None) -> None:
+        """Stop watching; a body that ended by a lost connection may have noticed before us."""
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
+        if self.verdict is None and error is not None and any(isinstance(link, CONNECTION) for link in chain(error)):
+            lost = await self._look()
+            self.verdict = None if lost is None else ClusterLost(lost[0])
 
     async def _until_cancelled(self) -> None:
         while self._cancel is not None:
@@ -49,25 +58,27 @@ class Watch:
 
     async def _until_lost(self) -> None:
         answered = time.monotonic()
-        address = self._connection.handle.ref.scheduler_address
         while True:
             await asyncio.sleep(ASK)
-            if failure := await self._connection.handle.failure():
-                self._decide(ClusterLost(f"the cluster at {address} is lost: {failure}"))
-                return
-            try:
-                same = await asyncio.wait_for(self._connection.alive(), ASK)
+            lost = await self._look()
+            if lost is None:
                 answered = time.monotonic()
-            except (OSError, TimeoutError):
-                silent = time.monotonic() - answered
-                if silent > setting("lost-timeout"):
-                    self._decide(ClusterLost(f"the scheduler at {address} has not answered for {silent:.0f} s"))
-                    return
-                continue
-            if not same:
-                msg = f"the scheduler at {address} was replaced: the new one has neither this run's code nor its data"
-                self._decide(ClusterLost(msg))
+            elif lost[1] or time.monotonic() - answered > setting("lost-timeout"):
+                self._decide(ClusterLost(lost[0]))
                 return
+
+    async def _look(self) -> tuple[str, bool] | None:
+        """Ask the provisioner, then the scheduler: what is lost, and whether for good; None if all is well."""
+        where = f"the cluster at {self._connection.handle.ref.scheduler_address}"
+        if failure := await self._connection.handle.failure():
+            return f"{where} is lost: {failure}", True
+        try:
+            same = await asyncio.wait_for(self._connection.alive(), ASK)
+        except (OSError, TimeoutError) as error:
+            return f"{where} is lost: its scheduler does not answer ({error!r})", False
+        if same:
+            return None
+        return f"{where} is lost: its scheduler was replaced by one that has neither this run's code nor its data", True
 
     def _decide(self, verdict: DaskbridgeError) -> None:
         if self.verdict is None:

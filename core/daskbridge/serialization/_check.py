@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from daskbridge.errors import PluginError, UnsupportedByTarget, unknown
 from daskbridge.serialization._capabilities import CAPABILITIES, TABLE
 from daskbridge.topology._nested import Groups, Nested
-from daskbridge.topology._setting import Checked, given, join
+from daskbridge.topology._setting import Checked, cut, given, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ def _asked(owner: Checked, path: str, inherited: str | None) -> Iterator[_Asked]
             continue
         capability = known.asks or inherited
         if capability and value != 0:
-            shown = ", ".join(value) if isinstance(known.kind, Groups) else known.kind.show(value)
+            shown = ", ".join(value) if isinstance(known.kind, Groups) else cut(known.kind.show(value))
             yield _Asked(capability, f"{place}={shown}")
         if isinstance(known.kind, Groups):
             for name, group in value.items():

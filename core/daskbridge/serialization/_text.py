@@ -36,7 +36,8 @@ def dumps(topology: Dask, format: Format = "json") -> str:  # noqa: A002 -- the 
         return json.dumps(document, indent=2) + "\n"
     import yaml
 
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    # Not allow_unicode: PyYAML then writes U+0085 as it is and reads it back as a space.
+    text: str = yaml.safe_dump(document, sort_keys=False)
     return text
 
 

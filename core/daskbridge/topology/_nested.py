@@ -24,7 +24,8 @@ class Nested(Kind):
         if isinstance(value, self.owner):
             return value
         if not isinstance(value, Mapping):
-            raise wrong(path, value, f"a {self.owner.__name__} or a mapping with its fields")
+            secret = isinstance(value, list | tuple)  # its items may hold env
+            raise wrong(path, value, f"a {self.owner.__name__} or a mapping with its fields", secret=secret)
         return build(self.owner, value, path)
 
     def schema(self) -> dict[str, Any]:

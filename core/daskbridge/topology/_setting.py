@@ -112,6 +112,10 @@ def wrong(
     path: str, value: object, expected: str, hint: str | None = None, *, secret: bool = False
 ) -> TopologyError:
     """Word a wrong value: where, what was given (if not ``secret``), what is expected, the next step."""
-    shown = f"a value of type {type(value).__name__}" if secret else repr(value)
-    shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + "..."
+    shown = f"a value of type {type(value).__name__}" if secret else cut(repr(value))
     return TopologyError(f"{path}: {shown} was given, {expected} is expected", hint=hint)
+
+
+def cut(text: str) -> str:
+    """Shorten a text for a message."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

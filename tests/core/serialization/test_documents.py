@@ -5,7 +5,7 @@ import string
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -98,6 +98,7 @@ def test_every_topology_survives_its_document_and_fits_the_schema(topology):
 
 @pytest.mark.parametrize("name", ["json", "yaml"])
 @given(topology=topologies())
+@example(topology=Dask(Scheduler(env={"A": "\x85"})))
 def test_every_topology_survives_text(name, topology):
     again = loads(dumps(topology, name), name)
     assert again == topology
@@ -160,6 +161,7 @@ WRONG = {
     "unknown nested key": ({"workers": {"imge": "x"}}, "workers: unknown key 'imge'"),
     "no version": ({"version": ...}, "the key `version` is missing"),
     "newer version": ({"version": 2}, "version: 2 was given"),
+    "true for the version": ({"version": True}, "version: True was given"),
     "version as text": ({"version": "1"}, "version: '1' was given"),
     "no workers": ({"workers": {"number_of_workers": 0}}, "workers.number_of_workers: 0 was given"),
     "number as text": ({"workers": {"threads": "4"}}, "workers.threads: '4' was given"),

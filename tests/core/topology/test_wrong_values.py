@@ -120,6 +120,12 @@ def test_an_environment_variable_that_is_no_string_is_to_be_quoted_and_not_shown
     assert "quote it" in note
 
 
+def test_a_list_of_groups_does_not_show_their_environment():
+    message, _ = refused(lambda: Dask(workers=[{"env": {"TOKEN": "s3cret"}}]))
+    expected = "a value of type list was given, a WorkerGroup or a mapping with its fields is expected"
+    assert message == f"workers: {expected}"
+
+
 def test_a_failed_construction_leaves_no_path_behind():
     refused(lambda: Dask(workers={"resources": {"memory": "lots"}}))
     assert refused(lambda: Resources(memory="lots"))[0].startswith("Resources.memory: ")

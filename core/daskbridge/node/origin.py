@@ -1,0 +1,226 @@
+"""Keep the bundle on the scheduler, from where the other nodes get it and where they report."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from ._travel import Travels
+from .activate import activate, deactivate
+from .install import open_cache
+from .unpack import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distributed import Scheduler
+
+    from .install import Installed, Source
+    from .unpack import Reference
+
+NAME = "daskbridge-code"
+_VERBS = ("begin", "put", "activate", "chunk", "report", "status", "release")
+
+
+class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
+    """Install the bundle on the scheduler, serve its archive in chunks and keep the receipts."""
+
+    name = NAME
+    idempotent = False
+
+    def __init__(self, reference: Reference, *, user: str | None = None) -> None:
+        self.reference = reference
+        self.users = {user} if user else set()
+
+    async def start(self, scheduler: Scheduler) -> None:
+        """Take over from an equal plugin; refuse to replace another bundle that somebody uses."""
+        self.scheduler = scheduler
+        self.lock = asyncio.Lock()
+        self.uploads: dict[str, str] = {}
+        self.receipts: dict[str, dict[str, Any]] = {}
+        self.failures: dict[str, str] = {}
+        self.installed: Installed | None = None
+        self.cache = await asyncio.to_thread(open_cache)
+        before = scheduler.plugins.get(NAME)
+        if before is not None:
+            async with before.lock:
+                if scheduler.plugins.get(NAME) is before:
+                    await self._follow(before)
+        self.lease: int | None = self.cache.lease(self.reference["digest"])
+        for verb in _VERBS:
+            scheduler.handlers[f"daskbridge_code_{verb}"] = getattr(self, verb)
+
+    async def _follow(self, before: Any) -> None:  # noqa: ANN401 -- its class was loaded from another source text
+        users = before.users & set(self.scheduler.clients)
+        old, new = before.reference, self.reference
+        if (old["digest"], old["sys_path"]) == (new["digest"], new["sys_path"]):
+            self.users |= users
+            self.uploads, self.installed = before.uploads, before.installed
+            self.receipts, self.failures = before.receipts, before.failures
+            before.installed = None
+        elif users:
+            msg = (
+                f"the cluster runs the code {old['digest'][:12]} for {len(users)} client(s), "
+                f"so {new['digest'][:12]} can't be put beside it"
+            )
+            raise RuntimeError(msg)
+        else:
+            await before.unregister()
+        before.stop()
+        self.scheduler.plugins.pop(NAME, None)
+
+    async def unregister(self) -> None:
+        """Take the code from the workers and nannies, now and later."""
+        if NAME in self.scheduler.worker_plugins:
+            await self.scheduler.unregister_worker_plugin(None, NAME)
+        if NAME in self.scheduler.nanny_plugins:
+            await self.scheduler.unregister_nanny_plugin(None, NAME)
+
+    def stop(self) -> None:
+        """Leave this process as if the code had never been here."""
+        if self.installed:
+            deactivate(self.installed)
+            self.installed = None
+        if self.lease is not None:
+            os.close(self.lease)
+            self.lease = None
+
+    async def close(self) -> None:
+        """Deactivate when the scheduler ends."""
+        self.stop()
+
+    def remove_worker(self, scheduler: Scheduler, worker: str, **_: object) -> None:  # noqa: ARG002 -- Dask's signature
+        """Forget the receipt of a worker that left."""
+        self.receipts.pop(worker, None)
+
+    async def begin(self) -> dict[str, bool]:
+        """Say whether the client must send the archive, and whether all nodes have the code already."""
+        live = self.installed is not None and NAME in self.scheduler.worker_plugins
+        return {
+            "want": not (live or self.reference["url"] or await asyncio.to_thread(self._archived)),
+            "live": live,
+        }
+
+    def _archived(self) -> bool:
+        archive = self.cache.path(self.reference["digest"], "archive")
+        return self.cache.find(self.reference) is not None and os.path.exists(archive)
+
+    async def put(self, user: str, data: bytes) -> None:
+        """Append to a client's upload."""
+        if user not in self.uploads:
+            self.uploads[user] = self.cache.staging(f"{self.reference['digest']}.lease")
+        with open(os.path.join(self.uploads[user], "archive"), "ab") as file:  # noqa: ASYNC230 -- one small piece
+            file.write(data)
+
+    async def activate(self, user: str, sha256: str) -> None:
+        """Install, import from the tree from now on, and keep the archive for the workers."""
+        start = time.monotonic()
+        installed = await asyncio.to_thread(self._install, self.uploads.pop(user, None), sha256)
+        if self.installed is None:
+            activate(self.reference, installed)
+            self.installed = installed
+        else:
+            os.close(installed.lease)
+        told = receipt(self.reference, installed, start)
+        address = self.scheduler.address
+        self.receipts[address] = told | {"role": "scheduler", "name": "scheduler", "address": address}
+
+    def _install(self, upload: str | None, sha256: str) -> Installed:
+        if not upload:
+            return self.cache.install(self.reference, store(self.reference))
+        sent = os.path.join(upload, "archive")
+        try:
+            with open(sent, "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                    msg = "the archive was damaged on its way to the scheduler"
+                    raise RuntimeError(msg)
+            installed = self.cache.install(self.reference, [("driver", lambda: _read(sent))])
+            with self.cache.locked(self.reference["digest"]):
+                os.replace(sent, self.cache.path(self.reference["digest"], "archive"))
+        finally:
+            shutil.rmtree(upload)
+        return installed
+
+    async def chunk(self, digest: str, offset: int) -> bytes:
+        """Read a piece of the archive, which stays a file: no copy of it is held in memory.
+
+        A host asks for one piece at a time and only one process of it asks, so what is under
+        way stays at a piece per host.
+        """
+        archive = self.cache.path(digest, "archive")
+        if digest != self.reference["digest"] or not os.path.exists(archive):  # noqa: ASYNC240 -- as below
+            msg = f"the scheduler has no archive of {digest[:12]}"
+            raise RuntimeError(msg)
+        with open(archive, "rb") as file:  # noqa: ASYNC230 -- a thread per piece costs more; pools can starve
+            file.seek(offset)
+            return file.read(CHUNK)
+
+    async def report(
+        self, receipt: dict[str, Any] | None = None, failure: tuple[str, str] | None = None
+    ) -> None:
+        """Note that a node has the code, or why it has not."""
+        if receipt:
+            self.receipts[receipt["address"]] = receipt
+        if failure:
+            self.failures[failure[0]] = failure[1]
+
+    async def status(self) -> dict[str, Any]:
+        """Return the receipts, the failures, and the workers that have told neither."""
+        missing = [address for address in self.scheduler.workers if address not in self.receipts]
+        return {"receipts": list(self.receipts.values()), "failures": self.failures, "missing": missing}
+
+    async def release(self, user: str) -> None:
+        """Drop a user; with the last one the code leaves the cluster."""
+        async with self.lock:
+            self.users = (self.users - {user}) & set(self.scheduler.clients)
+            if self.users:
+                return
+            try:
+                await self.unregister()
+            finally:
+                self.stop()
+                for verb in _VERBS:
+                    del self.scheduler.handlers[f"daskbridge_code_{verb}"]
+                self.scheduler.remove_plugin(NAME)
+
+
+def store(reference: Reference) -> list[Source]:
+    """Return the source that the reference's URL is."""
+    url = reference["url"]
+    return [("store", lambda: _fetch(url))] if url else []
+
+
+def _fetch(url: str) -> Iterator[bytes]:
+    import fsspec
+
+    try:
+        with fsspec.open(url, "rb") as file:
+            while data := file.read(CHUNK):
+                yield data
+    except Exception as error:  # noqa: BLE001 -- each driver has its own
+        msg = f"{type(error).__name__} while reading the store"  # its text may hold the URL's credentials
+        raise OSError(msg) from None
+
+
+def _read(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while data := file.read(CHUNK):
+            yield data
+
+
+def receipt(reference: Reference, installed: Installed, start: float) -> dict[str, Any]:
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "digest": reference["digest"],
+        "source": installed.source,
+        "seconds": round(time.monotonic() - start, 6),
+        "bytes": 0 if installed.source == "cache" else reference["size"],
+    }

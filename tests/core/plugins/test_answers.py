@@ -1,0 +1,152 @@
+"""What the plugins answer reaches the run, in order; wrong answers name who gave them."""
+
+from __future__ import annotations
+
+import pytest
+
+from daskbridge import Dask, WorkerGroup
+from daskbridge.errors import PluginError, TopologyError
+from daskbridge.plugins import ClusterPlugin, Run
+from daskbridge.plugins._registry import DENY
+
+HEAD = """
+from dataclasses import replace
+from daskbridge.errors import TopologyError
+from daskbridge.plugins import ClusterPlugin, Orchestrator, hookimpl
+heard = []
+
+@hookimpl
+"""
+
+
+@pytest.fixture
+def run():
+    return Run(id="1", name="test", topology=Dask(), provisioner="local")
+
+
+@pytest.fixture
+def hooks(site):
+    """Install one plugin per source, and return the plugins."""
+
+    def install(*sources):
+        for number, source in enumerate(sources):
+            site.add(f"site{number}", f"site{number}", HEAD + source)
+        return site.plugins()
+
+    return install
+
+
+def test_each_policy_gets_the_topology_that_the_one_before_returned(hooks, site):
+    plugins = hooks(
+        "def daskbridge_topology(topology):\n    return replace(topology, max_lifetime=topology.max_lifetime * 2)",
+        "def daskbridge_topology(target):\n    return None",
+        "def daskbridge_topology(topology, target):\n    return replace(topology, max_lifetime=topology.max_lifetime + 1)",
+    )
+
+    changed = plugins.topology(Dask(max_lifetime=10), plugins.target("document"))
+
+    assert changed == Dask(max_lifetime=21)
+
+
+def test_a_policy_may_refuse_in_words_of_its_own(hooks):
+    plugins = hooks('def daskbridge_topology():\n    raise TopologyError("workers: at most 8 here")')
+
+    with pytest.raises(TopologyError, match="^workers: at most 8 here$"):
+        plugins.topology(Dask(workers=WorkerGroup(9)), plugins.target("document"))
+
+
+def test_a_policy_that_fails_ends_the_run_and_is_named(hooks):
+    plugins = hooks("def daskbridge_topology():\n    return {}['team']")
+
+    with pytest.raises(PluginError, match="plugin 'site0' failed in daskbridge_topology: KeyError: 'team'") as caught:
+        plugins.topology(Dask(), plugins.target("document"))
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_the_first_answer_says_which_code_ships(hooks, run):
+    plugins = hooks(
+        "def daskbridge_code_source():\n    return None",
+        "def daskbridge_code_source(run):\n    return f'code of {run.name}'",
+        "def daskbridge_code_source():\n    raise AssertionError('not asked')",
+    )
+
+    assert plugins.code_source(run) == "code of test"
+
+
+def test_cluster_plugins_are_collected_in_order_and_may_be_generated(hooks, run):
+    plugins = hooks(
+        "def daskbridge_cluster_plugins(topology, run):\n    return [ClusterPlugin('a', 1), ClusterPlugin('b', 2)]",
+        "def daskbridge_cluster_plugins():\n    yield ClusterPlugin('c', 3)",
+        "def daskbridge_cluster_plugins():\n    return None",
+    )
+
+    found = plugins.cluster_plugins(Dask(), run)
+
+    assert found == [ClusterPlugin("a", 1), ClusterPlugin("b", 2), ClusterPlugin("c", 3)]
+
+
+WRONG = {
+    "topology": ("topology", "return 3", "answered daskbridge_topology with 3; expected a Dask topology or None"),
+    "cluster plugins": (
+        "cluster_plugins",
+        "return ['lease']",
+        "answered daskbridge_cluster_plugins with 'lease'; expected ClusterPlugin objects",
+    ),
+    "orchestrators": (
+        "orchestrators",
+        "return [max]",
+        "answered daskbridge_orchestrators with <built-in function max>; expected Orchestrator objects",
+    ),
+    "detection": (
+        "orchestrators",
+        "return [Orchestrator('flow', detect=lambda: 1 / 0)]",
+        "failed in daskbridge_orchestrators: ZeroDivisionError: division by zero",
+    ),
+}
+
+
+@pytest.mark.parametrize(("hook", "source", "said"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_answer_ends_the_run_and_names_who_gave_it(hooks, run, hook, source, said):
+    plugins = hooks(f"def daskbridge_{hook}():\n    {source}")
+    ask = {
+        "topology": lambda: plugins.topology(Dask(), plugins.target("document")),
+        "cluster_plugins": lambda: plugins.cluster_plugins(Dask(), run),
+        "orchestrators": plugins.orchestrator,
+    }
+
+    with pytest.raises(PluginError, match=f"^plugin 'site0' {said}$"):
+        ask[hook]()
+
+
+def test_the_orchestrator_that_detects_itself_is_found(hooks):
+    plugins = hooks(
+        "def daskbridge_orchestrators():\n    return [Orchestrator('away', detect=lambda: False)]",
+        "def daskbridge_orchestrators():\n    return Orchestrator('here', detect=lambda: True)",
+    )
+
+    assert plugins.orchestrator().name == "here"
+
+
+def test_two_orchestrators_that_claim_the_process_are_both_named(hooks):
+    source = "def daskbridge_orchestrators():\n    return [Orchestrator('here', detect=lambda: True)]"
+    plugins = hooks(source, source)
+
+    with pytest.raises(PluginError, match="two orchestrators claim this process: .*site0") as caught:
+        plugins.orchestrator()
+    assert "site1" in str(caught.value)
+    assert caught.value.__notes__ == [f"hint: disable one with {DENY}"]
+
+
+def test_a_listener_that_raises_is_logged_and_stops_nobody(hooks, run, caplog):
+    hear = "def daskbridge_step(step, state, detail):\n    heard.append((step, state, detail))"
+    plugins = hooks(hear, "def daskbridge_step():\n    1 / 0", hear)
+    plugins.listing()
+
+    plugins.step("connect", "done", 1.5, "tcp://127.0.0.1:1", run)
+
+    import site0_site0
+    import site2_site2
+
+    assert site0_site0.heard == site2_site2.heard == [("connect", "done", "tcp://127.0.0.1:1")]
+    (warning,) = caplog.records
+    assert "plugin 'site1' failed in daskbridge_step: ZeroDivisionError" in str(warning.exc_info[1])

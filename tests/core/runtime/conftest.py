@@ -1,0 +1,101 @@
+"""Programs of a user's, run as processes of their own: what the workers see is not what pytest sees."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+#: What every program starts with: `report` prints a result, `hide` renames the project away.
+PRELUDE = """
+import json, os, sys, threading, time
+from pathlib import Path
+import psutil
+from daskbridge import *
+PROJECT = Path(__file__).parent
+
+def report(**values):
+    print("REPORT " + json.dumps(values), flush=True)
+
+def hide():
+    os.rename(PROJECT, PROJECT.with_name("hidden"))
+
+def nodes():
+    return [child.pid for child in psutil.Process().children(recursive=True)]
+"""
+
+
+@dataclass
+class Driver:
+    """One program of a user's, while it runs."""
+
+    process: subprocess.Popen[str]
+
+    def reports(self) -> Iterator[dict[str, Any]]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("REPORT "):
+                yield json.loads(line.removeprefix("REPORT "))
+
+    def wait(self) -> tuple[int, str]:
+        _, errors = self.process.communicate(timeout=60)
+        return self.process.returncode, errors
+
+
+def _drive(directory: Path) -> Iterator[Callable[..., Driver]]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(main: str, **files: str) -> Driver:
+        project = directory / "project"
+        project.mkdir()
+        for name, text in files.items():
+            (project / f"{name}.py").write_text(dedent(text))
+        (project / "main.py").write_text(PRELUDE + dedent(main))
+        process = subprocess.Popen(
+            [sys.executable, str(project / "main.py")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=directory,
+        )
+        started.append(process)
+        return Driver(process)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def drive(tmp_path):
+    """Start ``main`` as a user's program beside the modules of ``files``."""
+    yield from _drive(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def drive_module(tmp_path_factory):
+    """Do the same once for a module of tests."""
+    yield from _drive(tmp_path_factory.mktemp("driver"))
+
+
+@pytest.fixture(scope="session")
+def gone():
+    """Wait until none of some processes is left; a zombie of somebody else's is not left."""
+
+    def wait(pids: list[int], timeout: float = 15) -> bool:
+        found = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+        _, alive = psutil.wait_procs(found, timeout=timeout)
+        return all(process.status() == psutil.STATUS_ZOMBIE for process in alive if process.is_running())
+
+    return wait

@@ -1,0 +1,255 @@
+"""However a run ends, the error is the user's and nothing is left."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+HOLD = """
+    with transient(Dask(workers=WorkerGroup(1))) as cluster:
+        report(pids=nodes(), scheduler=cluster.scheduler_address)
+        {body}
+    report(after=True)
+"""
+
+
+def test_the_body_s_error_wins_and_names_itself(drive, gone):
+    driver = drive(HOLD.format(body="raise KeyError('mine')"))
+    pids = next(driver.reports())["pids"]
+    code, errors = driver.wait()
+    assert code == 1
+    assert errors.rstrip().splitlines()[-1] == "KeyError: 'mine'"
+    assert gone(pids, timeout=0)
+
+
+def test_an_error_of_closing_is_a_note_on_the_body_s_error(drive):
+    body = """
+        import daskbridge.cluster._local as local
+        async def broken(self):
+            await close(self)
+            raise OSError("no end")
+        close, local.LocalCluster._close = local.LocalCluster._close, broken
+        raise KeyError("mine")
+    """
+    driver = drive(HOLD.format(body=body.strip().replace("\n    ", "\n    ")))
+    list(driver.reports())
+    _, errors = driver.wait()
+    assert errors.rstrip().splitlines()[-2:] == [
+        "KeyError: 'mine'",
+        "and while the cluster closed: OSError: no end",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)], ids=["SIGTERM", "SIGINT"]
+)
+def test_a_signal_leaves_the_block_in_order(drive, gone, number, code):
+    driver = drive(HOLD.format(body="time.sleep(60)"))
+    pids = next(driver.reports())["pids"]
+    driver.process.send_signal(number)
+    ended, errors = driver.wait()
+    assert ended == code, errors
+    assert gone(pids, timeout=0)
+
+
+def test_a_signal_while_the_cluster_starts_leaves_nothing(drive, gone):
+    driver = drive(
+        """
+        def tell():
+            while len(nodes()) < 2:
+                time.sleep(0.01)
+            report(pids=nodes())
+        threading.Thread(target=tell).start()
+        with transient(Dask(workers=WorkerGroup(2))):
+            report(entered=True)
+        """
+    )
+    reports = driver.reports()
+    pids = next(reports)["pids"]
+    driver.process.send_signal(signal.SIGTERM)
+    assert list(reports) == []
+    assert driver.wait()[0] == 143
+    assert gone(pids, timeout=0)
+
+
+def test_nodes_end_when_the_driver_is_killed(drive, gone):
+    driver = drive(HOLD.format(body="time.sleep(60)"))
+    pids = next(driver.reports())["pids"]
+    driver.process.kill()
+    assert gone(pids)
+
+
+def test_a_scheduler_that_dies_ends_a_waiting_body_in_cluster_lost(drive, gone):
+    driver = drive(
+        HOLD.format(
+            body="""
+        for pid in nodes():
+            if any("local_node" in part for part in psutil.Process(pid).cmdline()):
+                os.kill(pid, 9)
+                break
+        cluster.client.submit(time.sleep, 60).result()"""
+        )
+    )
+    pids = next(driver.reports())["pids"]
+    code, errors = driver.wait()
+    assert code == 1
+    assert "daskbridge.errors.ClusterLost: the cluster at tcp://127.0.0.1:" in errors
+    assert gone(pids, timeout=0)
+
+
+CANCEL = """
+    import asyncio
+    cancel = threading.Event()
+    topology = Dask(workers=WorkerGroup(1))
+
+    def later(condition):
+        def run():
+            while not condition():
+                time.sleep(0.01)
+            told["pids"], told["asked"] = nodes(), time.monotonic()
+            cancel.set()
+        threading.Thread(target=run).start()
+
+    told = {}
+"""
+
+
+def _cancelled(driver, gone):
+    told = next(driver.reports(), None)
+    code, errors = driver.wait()
+    assert code == 0, errors
+    assert told["error"] == "RunCancelled"
+    assert told["seconds"] < 2
+    assert gone(told["pids"], timeout=0)
+    return told
+
+
+def test_cancel_ends_provisioning(drive, gone):
+    driver = drive(
+        CANCEL
+        + """
+    later(lambda: len(nodes()) >= 1)
+    try:
+        with transient(topology, cancel=cancel):
+            report(entered=True)
+    except RunCancelled as error:
+        report(error=type(error).__name__, seconds=time.monotonic() - told["asked"], pids=told["pids"], text=str(error))
+    """.replace("RunCancelled as", "daskbridge.errors.RunCancelled as").replace("later(l", "import daskbridge.errors\n    later(l")
+    )
+    assert "before the body began" in _cancelled(driver, gone)["text"]
+
+
+def test_cancel_ends_a_body_that_waits_for_a_result(drive, gone):
+    driver = drive(
+        CANCEL
+        + """
+    from daskbridge.errors import RunCancelled
+    try:
+        with transient(topology, cancel=cancel) as cluster:
+            later(lambda: True)
+            try:
+                cluster.client.submit(time.sleep, 60).result()
+            finally:
+                seconds = time.monotonic() - told["asked"]
+    except RunCancelled as error:
+        report(error=type(error).__name__, seconds=seconds, pids=told["pids"])
+    """
+    )
+    _cancelled(driver, gone)
+
+
+def test_cancel_ends_an_async_body_wherever_it_awaits(drive, gone):
+    driver = drive(
+        CANCEL
+        + """
+    from daskbridge.errors import RunCancelled
+    async def main():
+        async with transient(topology, cancel=cancel) as cluster:
+            later(lambda: True)
+            try:
+                await asyncio.sleep(60)
+            finally:
+                told["seconds"] = time.monotonic() - told["asked"]
+    try:
+        asyncio.run(main())
+    except RunCancelled as error:
+        report(error=type(error).__name__, seconds=told["seconds"], pids=told["pids"])
+    """
+    )
+    _cancelled(driver, gone)
+
+
+def test_an_async_block_has_a_client_on_the_caller_s_loop_and_leaves_nothing(drive, gone):
+    driver = drive(
+        """
+        import asyncio, helper
+        async def main():
+            async with transient(Dask(workers=WorkerGroup(1))) as cluster:
+                hide()
+                from distributed import get_client
+                same = cluster.client.loop.asyncio_loop is asyncio.get_running_loop()
+                found = await cluster.client.gather(cluster.client.map(helper.double, range(3)))
+                report(same=same, found=found, current=get_client() is cluster.client, pids=nodes())
+            report(tasks=len(asyncio.all_tasks()), threads=[t.name for t in threading.enumerate()])
+        asyncio.run(main())
+        """,
+        helper="def double(x):\n    return 2 * x\n",
+    )
+    told, after = list(driver.reports())
+    code, errors = driver.wait()
+    assert (code, errors) == (0, "")
+    assert (told["same"], told["found"], told["current"]) == (True, [0, 2, 4], True)
+    assert gone(told["pids"], timeout=0)
+    assert (after["tasks"], after["threads"][0]) == (1, "MainThread")
+    assert not [name for name in after["threads"] if "daskbridge" in name]
+
+
+def test_an_async_task_that_is_cancelled_leaves_nothing(drive, gone):
+    driver = drive(
+        """
+        import asyncio
+        async def body():
+            async with transient(Dask(workers=WorkerGroup(1))):
+                report(pids=nodes())
+                await asyncio.sleep(60)
+        async def main():
+            task = asyncio.create_task(body())
+            while not nodes():
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(WHEN)
+            pids = nodes()
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                report(cancelled=True, pids=pids)
+        WHEN = 0.2
+        asyncio.run(main())
+        """
+    )
+    told = list(driver.reports())[-1]
+    code, errors = driver.wait()
+    assert (code, told["cancelled"]) == (0, True), errors
+    assert gone(told["pids"], timeout=0)
+
+
+def test_close_from_another_thread_and_from_a_signal_handler_ends_the_cluster_once(drive, gone):
+    driver = drive(
+        HOLD.format(
+            body="""
+        import signal
+        ended = []
+        signal.signal(signal.SIGUSR1, lambda *_: (cluster.close(), ended.append(nodes())))
+        threads = [threading.Thread(target=cluster.close) for _ in range(2)]
+        [thread.start() for thread in threads]
+        os.kill(os.getpid(), signal.SIGUSR1)
+        [thread.join() for thread in threads]
+        report(left=nodes(), handler=ended)"""
+        )
+    )
+    began, told, after = list(driver.reports())
+    code, errors = driver.wait()
+    assert (code, after) == (0, {"after": True}), errors
+    assert (told["left"], told["handler"]) == ([], [[]])
+    assert gone(began["pids"], timeout=0)

@@ -1,0 +1,100 @@
+"""Clusters that are open at once in one process, in threads, closed in any order."""
+
+from __future__ import annotations
+
+import threading
+
+import dask.config
+import pytest
+from distributed import Client, LocalCluster, get_client
+
+from daskbridge import ClusterClass, Dask, transient
+from daskbridge.errors import AmbiguousCluster
+from daskbridge.runtime import _current
+
+THREADS = {"processes": False, "n_workers": 0, "threads_per_worker": 1, "dashboard_address": None}
+
+
+def in_process():
+    return transient(Dask(), provisioner=ClusterClass(LocalCluster, THREADS), code=False)
+
+
+@pytest.fixture
+def configuration():
+    """Compare Dask's whole configuration before and after."""
+    before = dask.config.serialize(dask.config.config)
+    yield
+    assert dask.config.serialize(dask.config.config) == before
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["in order", "crossed"])
+def test_two_clusters_never_cross_and_leave_dask_s_configuration_alone(configuration, first):
+    opened, close, results = threading.Barrier(3), [threading.Event(), threading.Event()], {}
+
+    def body(number):
+        with in_process() as cluster:
+            opened.wait(30)
+            results[number] = (get_client() is cluster.client, cluster.client.submit(int, number).result())
+            try:
+                Client()
+            except AmbiguousCluster as error:
+                results[number] += (cluster.scheduler_address in str(error),)
+            close[number].wait(30)
+
+    threads = [threading.Thread(target=body, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    opened.wait(30)
+    for number in (first, 1 - first):
+        close[number].set()
+        threads[number].join(30)
+    assert results == {0: (True, 0, True), 1: (True, 1, True)}
+
+
+def test_a_bare_client_finds_the_other_cluster_once_one_of_two_is_closed(configuration):
+    with in_process() as outer:
+        with in_process() as inner:
+            assert get_client() is inner.client
+        assert get_client() is outer.client
+        with Client() as bare:
+            assert bare.scheduler.address == outer.scheduler_address
+
+
+def test_a_configured_address_and_loader_come_back(configuration):
+    mine = {"scheduler-address": "tcp://elsewhere:1", "distributed.client.security-loader": "builtins.dict"}
+    with dask.config.set(mine):
+        with in_process() as cluster:
+            assert dask.config.get("scheduler-address") == cluster.scheduler_address
+            assert _current.load_security({"address": "tcp://elsewhere:1"}) == {"address": "tcp://elsewhere:1"}
+        assert {key: dask.config.get(key) for key in mine} == mine
+
+
+def test_a_client_that_the_body_left_open_is_closed(configuration):
+    with in_process():
+        left = Client()
+    assert left.status == "closed"
+
+
+def test_the_loop_thread_ends_with_its_last_user():
+    with in_process(), in_process():
+        assert [thread.name for thread in threading.enumerate()].count("daskbridge") == 1
+    assert "daskbridge" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_forked_child_starts_afresh(configuration):
+    """Airflow forks its tasks: the parent's thread is not there, and its cluster is the parent's."""
+    import os
+
+    with in_process():
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            from daskbridge.runtime._loop import LoopThread
+
+            told = f"{LoopThread._current} {dask.config.get('scheduler-address', None)}"
+            os.write(writer, told.encode())
+            os._exit(0)
+        os.waitpid(pid, 0)
+        os.close(writer)
+        with os.fdopen(reader) as pipe:
+            assert pipe.read() == "None None"
