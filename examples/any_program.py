@@ -1,4 +1,4 @@
-"""Use Dask, know nothing of daskbridge: `daskbridge run --cluster examples/census/cluster.yaml -- python THIS`."""
+"""Use Dask and know nothing of daskbridge: `daskbridge run` gives this program its cluster."""
 
 from __future__ import annotations
 

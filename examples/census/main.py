@@ -8,6 +8,7 @@ from pathlib import Path
 from census.files import environment, find_sources
 from census.report import show_progress, table, timings
 from census.take import take_census
+
 from daskbridge import load, transient
 
 PROJECT = Path(__file__).parent

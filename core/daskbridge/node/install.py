@@ -130,8 +130,7 @@ class HostCache:
                 finally:
                     shutil.rmtree(staging, ignore_errors=True)
         tried = "; ".join(dict.fromkeys(causes)) or "no source"
-        msg = f"code {reference['digest'][:12]} can't be installed: {tried}"
-        raise RuntimeError(msg) from last
+        raise RuntimeError(f"code {reference['digest'][:12]} can't be installed: {tried}") from last
 
     def _publish(self, reference: Reference, staging: str) -> None:
         digest = reference["digest"]

@@ -45,6 +45,7 @@ class ForwardLogs(Travels, WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         self._undo: list[Any] = []
         if (socket.gethostname(), os.getpid()) == tuple(self.driver):
+            worker.handlers[FLUSH] = int  # nothing was sent: 0
             return
         outbox = _Outbox(worker, self.rate, self.burst)
         root, handler = logging.getLogger(), _Handler(outbox)

@@ -48,7 +48,7 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         self.failures: dict[str, str] = {}
         self.installed: Installed | None = None
         self.cache = await asyncio.to_thread(open_cache)
-        before = scheduler.plugins.get(NAME)
+        before: Any = scheduler.plugins.get(NAME)
         if before is not None:
             async with before.lock:
                 if scheduler.plugins.get(NAME) is before:
@@ -216,6 +216,7 @@ def _read(path: str) -> Iterator[bytes]:
 
 
 def receipt(reference: Reference, installed: Installed, start: float) -> dict[str, Any]:
+    """Say how the tree got into this process; ``start`` is of :func:`time.monotonic`."""
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),

@@ -13,15 +13,17 @@ import pluggy
 
 from daskbridge.errors import PluginError, nearest
 from daskbridge.plugins import _spec
+from daskbridge.plugins._implementation import Implementation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pluggy import HookImpl
+    from daskbridge.errors import DaskbridgeError
 
 GROUP = "daskbridge"
 ALLOW = "DASKBRIDGE_PLUGINS"
 DENY = "DASKBRIDGE_PLUGINS_DISABLE"
+HOOKS = tuple(name for name in vars(_spec) if name.startswith("daskbridge_"))
 #: The distribution whose plugins an allow list can't leave out: the core works by them.
 CORE = "daskbridge"
 
@@ -51,6 +53,11 @@ class Entry:
     def origin(self) -> str:
         """Name the distribution and its version, both where two claim one name."""
         return " and ".join(f"{distribution(point)} {version(point)}" for point in self.points)
+
+    @property
+    def hint(self) -> str:
+        """Say how to go on without this plugin."""
+        return f"update or uninstall it, or set {DENY}={self.name}"
 
 
 def distribution(point: EntryPoint) -> str:
@@ -92,7 +99,7 @@ class Registry:
         if not entry.loaded:
             try:
                 self._register(entry)
-            except Exception as error:  # noqa: BLE001 -- a stranger's module may raise anything
+            except (Exception, SystemExit) as error:  # a stranger's module may raise anything
                 entry.error = _broken(entry, error)
                 raise entry.error from error
             entry.loaded = True
@@ -108,10 +115,31 @@ class Registry:
             except PluginError as error:
                 logger.warning("%s", error)
 
-    def implementations(self, hook: str, plugin: str | None = None) -> list[HookImpl]:
-        """Return the implementations of a hook in the order of their calls, of one plugin or of all."""
-        found = reversed(getattr(self.manager.hook, hook).get_hookimpls())
-        return [impl for impl in found if plugin is None or impl.plugin_name == plugin]
+    def discard(self, name: str, error: DaskbridgeError) -> None:
+        """Take out a plugin that turned out to be broken when it was called, with one warning."""
+        self.entries[name].error = PluginError(str(error), hint=self.entries[name].hint)
+        self.manager.unregister(name=name)
+        logger.warning("%s", error)
+
+    def implementations(self, hook: str, plugin: str | None = None) -> list[Implementation]:
+        """Return the implementations of a hook in the order of their calls, of one plugin or of all.
+
+        The order is that of the plugins' names, between ``tryfirst`` and ``trylast``: it depends
+        neither on the installation nor on what was loaded first.
+        """
+        found = getattr(self.manager.hook, hook).get_hookimpls()
+        return [
+            Implementation(
+                hook=hook,
+                plugin=impl.plugin_name,
+                origin=f"plugin {impl.plugin_name!r} ({self.entries[impl.plugin_name].origin})",
+                hint=self.entries[impl.plugin_name].hint,
+                function=impl.function,
+                arguments=impl.argnames,
+            )
+            for impl in sorted(found, key=lambda impl: (impl.trylast, not impl.tryfirst, impl.plugin_name))
+            if plugin is None or impl.plugin_name == plugin
+        ]
 
     def _register(self, entry: Entry) -> None:
         if len(entry.points) > 1:
@@ -128,12 +156,12 @@ class Registry:
             raise
 
 
-def _broken(entry: Entry, error: Exception) -> PluginError:
+def _broken(entry: Entry, error: BaseException) -> PluginError:
     if isinstance(error, PluginError):
         msg = f"plugin {entry.name!r} ({entry.origin}) can't be used: {error}"
     else:
         msg = f"plugin {entry.name!r} ({entry.origin}) can't be loaded: {type(error).__name__}: {error}"
-    return PluginError(msg, hint=f"update or uninstall it, or set {DENY}={entry.name}")
+    return PluginError(msg, hint=entry.hint)
 
 
 def _fence(module: Any) -> None:  # noqa: ANN401 -- whatever the entry point names
@@ -148,13 +176,12 @@ def _fence(module: Any) -> None:  # noqa: ANN401 -- whatever the entry point nam
 
 
 def _refuse_strays(manager: pluggy.PluginManager, module: Any) -> None:  # noqa: ANN401 -- as above
-    hooks = [name for name in vars(_spec) if name.startswith("daskbridge_")]
     for caller in manager.get_hookcallers(module) or []:
         for impl in caller.get_hookimpls():
             if impl.plugin is not module:
                 continue
             if not caller.has_spec() and not impl.optionalhook:
-                near = nearest(caller.name, hooks)
+                near = nearest(caller.name, HOOKS)
                 msg = f"it implements an unknown hook {caller.name!r}" + (f"; did you mean {near!r}?" if near else "")
                 raise PluginError(msg)
             if impl.hookwrapper or impl.wrapper:

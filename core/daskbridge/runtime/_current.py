@@ -22,11 +22,17 @@ _lock = threading.Lock()
 _open: list[tuple[str, Any]] = []
 _held: dask.config.set | None = None
 _previous_loader: str | None = None
+_previous_scheduler: Any = None
 
 
 def opened(address: str, security: Any) -> None:  # noqa: ANN401 -- distributed's Security or None
     """Count a cluster as open in this process."""
+    global _previous_scheduler  # noqa: PLW0603 -- the process's configuration is one, too
+    import dask.config
+
     with _lock:
+        if not _open:
+            _previous_scheduler = dask.config.get("scheduler", None)
         _open.append((address, security))
         _apply()
 
@@ -39,6 +45,27 @@ def closed(address: str) -> None:
                 _open.remove(entry)
                 break
         _apply()
+
+
+def settle() -> None:
+    """Take back what a bare ``Client()`` of the body left in Dask's configuration.
+
+    distributed's Client sets ``scheduler`` for the process and takes that back on closing only if
+    no client is current in its context; in a body one is.
+    """
+    import dask.config
+    from distributed import default_client
+
+    with _lock:
+        if _open or dask.config.get("scheduler", None) in {None, _previous_scheduler}:
+            return
+        try:
+            default_client()
+        except ValueError:  # nobody is the default any more
+            if _previous_scheduler is None:
+                dask.config.config.pop("scheduler")
+            else:
+                dask.config.set(scheduler=_previous_scheduler)
 
 
 def is_open(address: str) -> bool:

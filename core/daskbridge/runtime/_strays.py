@@ -50,6 +50,7 @@ def close_strays(address: str) -> None:
             client.loop.add_callback(client.close)
         else:
             client.close()
+    _current.settle()
 
 
 async def aclose_strays(address: str) -> None:
@@ -63,6 +64,7 @@ async def aclose_strays(address: str) -> None:
             await client.close()
         else:
             client.loop.add_callback(client.close)
+    _current.settle()
 
 
 def _address(client: Client) -> str | None:

@@ -11,9 +11,8 @@ from census.parse import Counts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from daskbridge.runtime import Step
-
     from census.parse import Tally
+    from daskbridge.runtime import Step
 
 TOP = 15
 

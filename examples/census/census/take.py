@@ -34,11 +34,10 @@ def take_census(sources: Sequence[Source], progress: Callable[[int, int], None] 
     for done, _ in enumerate(as_completed(parts), 1):
         if progress is not None:
             progress(done, len(parts))
-    tally: Tally = total.result()
-    return tally
+    return total.result()
 
 
-def _tree(client: Client, futures: list[Future]) -> Future:
+def _tree(client: Client, futures: list[Future[Tally]]) -> Future[Tally]:
     while len(futures) > 1:
         groups = [futures[i : i + FAN_IN] for i in range(0, len(futures), FAN_IN)]
         futures = [client.submit(merge, group, pure=False) for group in groups]

@@ -58,7 +58,15 @@ def expected(root):
         if not broken:
             tokens = tokenize.tokenize(io.BytesIO(code).readline)
             words = Counter(token.string for token in tokens if token.type == tokenize.NAME)
-        one = [1, len(code), len(code.splitlines()), words["def"], words["class"], words["import"], int(broken)]
+        one = [
+            1,
+            len(code),
+            len(code.splitlines()),
+            words["def"],
+            words["class"],
+            words["import"],
+            int(broken),
+        ]
         package = path.relative_to(root).parts[0].removesuffix(".py")
         figures[package] = [a + b for a, b in zip(figures.get(package, [0] * 7), one, strict=True)]
     return figures

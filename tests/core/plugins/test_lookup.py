@@ -12,6 +12,8 @@ from daskbridge import Dask
 from daskbridge.errors import PluginError
 from daskbridge.plugins._registry import ALLOW, DENY
 
+COMMAND = "from daskbridge.cli import main; main()"
+
 
 @pytest.fixture
 def acme(site):
@@ -128,7 +130,7 @@ def test_a_deny_list_reaches_the_core_too_and_wins(site, acme):
 
 
 def test_the_command_lists_what_each_plugin_is_and_provides(site, acme):
-    done = site.run("-m", "daskbridge.cli", "plugins", "--json", environ=os.environ | {DENY: "other"})
+    done = site.run("-c", COMMAND, "plugins", "--json", environ=os.environ | {DENY: "other"})
 
     listed = {info["name"]: info for info in json.loads(done.stdout)}
     assert listed["acme"] == {

@@ -12,7 +12,7 @@ from daskbridge import ClusterClass, Dask, transient
 from daskbridge.errors import AmbiguousCluster
 from daskbridge.runtime import _current
 
-THREADS = {"processes": False, "n_workers": 0, "threads_per_worker": 1, "dashboard_address": None}
+THREADS = {"processes": False, "n_workers": 0, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
 
 
 def in_process():
@@ -29,7 +29,7 @@ def configuration():
 
 @pytest.mark.parametrize("first", [0, 1], ids=["in order", "crossed"])
 def test_two_clusters_never_cross_and_leave_dask_s_configuration_alone(configuration, first):
-    opened, close, results = threading.Barrier(3), [threading.Event(), threading.Event()], {}
+    opened, asked, close, results = threading.Barrier(2), threading.Barrier(3), [threading.Event(), threading.Event()], {}
 
     def body(number):
         with in_process() as cluster:
@@ -39,12 +39,13 @@ def test_two_clusters_never_cross_and_leave_dask_s_configuration_alone(configura
                 Client()
             except AmbiguousCluster as error:
                 results[number] += (cluster.scheduler_address in str(error),)
+            asked.wait(30)
             close[number].wait(30)
 
     threads = [threading.Thread(target=body, args=(number,)) for number in range(2)]
     for thread in threads:
         thread.start()
-    opened.wait(30)
+    asked.wait(30)
     for number in (first, 1 - first):
         close[number].set()
         threads[number].join(30)
