@@ -40,8 +40,8 @@ def setting(name: str) -> Any:  # noqa: ANN401 -- each caller knows the setting'
     """Return a setting's value: from Dask's configuration, else its default.
 
     ``DASK_DASKBRIDGE__LOG_RATE=10`` in the environment and ``daskbridge: {log-rate: 10}`` in a YAML
-    file of Dask mean the same. Raises SettingError for a value of the wrong type and for any unknown
-    key under ``daskbridge:``.
+    file of Dask mean the same. Raises SettingError for any unknown key and any wrong value under
+    ``daskbridge:``, whichever setting is asked for: what is wrong is said before anything starts.
 
     >>> setting("environment-check")
     'error'
@@ -49,11 +49,19 @@ def setting(name: str) -> Any:  # noqa: ANN401 -- each caller knows the setting'
     import dask.config
 
     configured = dask.config.get("daskbridge", None) or {}
-    for key in configured:
-        if key.replace("_", "-") not in SETTINGS:
+    if not isinstance(configured, dict):
+        msg = f"daskbridge is {configured!r}; expected settings, each with a value"
+        raise SettingError(msg, hint=f"known settings: {', '.join(SETTINGS)}")
+    values = {str(key).replace("_", "-"): value for key, value in configured.items()}
+    for key in values:
+        if key not in SETTINGS:
             raise SettingError(f"daskbridge.{key}: {unknown('setting', key, SETTINGS)}")
+    checked = {key: _checked(key, value) for key, value in values.items()}
+    return checked.get(name, SETTINGS[name].default)
+
+
+def _checked(name: str, value: object) -> object:
     known = SETTINGS[name]
-    value = dask.config.get(f"daskbridge.{name}", known.default)
     if value is None and known.default is None:
         return None
     if isinstance(known.allowed, tuple):
@@ -63,7 +71,7 @@ def setting(name: str) -> Any:  # noqa: ANN401 -- each caller knows the setting'
     else:
         if known.allowed is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
-        if isinstance(value, known.allowed) and not (known.allowed is not bool and isinstance(value, bool)):
+        if isinstance(value, known.allowed) and (known.allowed is bool or not isinstance(value, bool)):
             return value
         expected = f"a value of type {known.allowed.__name__}"
     raise SettingError(f"daskbridge.{name} is {value!r}; expected {expected}", hint=known.doc)

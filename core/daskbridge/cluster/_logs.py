@@ -38,6 +38,8 @@ class LogReceiver:
 
     def _emit(self, level: int, worker: str, text: str) -> None:
         if logger.hasHandlers():
-            logger.log(level, "[%s] %s", worker, text, extra={"worker": worker})
+            # handle(), not log(): the worker's levels have decided already, and a print has none
+            arguments = (logger.name, level, "", 0, "[%s] %s", (worker, text), None)
+            logger.handle(logger.makeRecord(*arguments, extra={"worker": worker}))
         else:
             print(f"{worker} | {text}", file=sys.stderr)

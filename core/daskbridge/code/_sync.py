@@ -54,7 +54,7 @@ async def sync_code(
     try:
         async with asyncio.timeout(timeout):
             await client.register_plugin(DownloadCodeBundleSchedulerPlugin(bundle.reference, user=client.id))
-    except (OSError, RuntimeError) as error:
+    except Exception as error:
         msg = f"the scheduler can't take the code: {str(error) or type(error).__name__}"
         raise BundleError(
             msg, hint="use a cluster of your own, or wait until the other clients are done"

@@ -179,6 +179,8 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
     async def release(self, user: str) -> None:
         """Drop a user; with the last one the code leaves the cluster."""
         async with self.lock:
+            if cut_short := self.uploads.pop(user, None):
+                shutil.rmtree(cut_short, ignore_errors=True)
             self.users = (self.users - {user}) & set(self.scheduler.clients)
             if self.users:
                 return

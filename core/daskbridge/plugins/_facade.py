@@ -35,6 +35,11 @@ class Plugins:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._failed_listeners: set[str] = set()
+
+    def load(self) -> None:
+        """Load every plugin, so that all of them hear of a run from its first step."""
+        self._registry.load_all()
 
     def serializer(self, name: str) -> Serializer:
         """Return the serializer of that name; only the plugin of the same name is loaded for it."""
@@ -99,12 +104,14 @@ class Plugins:
         ]
 
     def step(self, step: str, state: str, elapsed: float, detail: str, run: Run) -> None:
-        """Tell every listener of a step; one that raises is logged and stops nobody."""
+        """Tell every listener of a step; one that raises is logged once and stops nobody."""
         for impl in self._registry.implementations("daskbridge_step"):
             try:
                 impl.call(step=step, state=state, elapsed=elapsed, detail=detail, run=run)
             except DaskbridgeError:
-                logger.warning("a listener of steps failed", exc_info=True)
+                if impl.plugin not in self._failed_listeners:
+                    self._failed_listeners.add(impl.plugin)
+                    logger.warning("a listener of steps failed", exc_info=True)
 
     def listing(self) -> list[PluginInfo]:
         """List every plugin of the environment, loading all, with what it provides and its status."""

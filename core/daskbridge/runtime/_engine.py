@@ -104,6 +104,7 @@ class Engine:
         plugins().step(step, state, elapsed, detail, self.run)
 
     async def _open(self) -> None:
+        await asyncio.to_thread(plugins().load)
         async with self.timeline.step("check") as progress:
             provisioner, orchestrator = await asyncio.to_thread(self._check)
             progress.detail = f"{self.run.provisioner}; {self.bundle or 'no code'}"

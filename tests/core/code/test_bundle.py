@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -94,6 +96,20 @@ def test_the_archive_opens_anywhere_and_tells_nothing_of_this_machine(project, t
         }
     assert {member.mode for member in members} == {0o644, 0o755}
     assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.type) for m in members} == {(0, 0, 0, "", "", b"0")}
+
+
+LIGHT = """
+import sys
+from daskbridge.code import CodeSpec, build_bundle
+import daskbridge.code.plugin
+build_bundle(CodeSpec([sys.argv[1]])).close()
+print({"dask", "distributed", "numpy", "fsspec"} & set(sys.modules) or "none")
+"""
+
+
+def test_packing_loads_nothing_heavy(project):
+    told = subprocess.check_output([sys.executable, "-c", LIGHT, project({"a.py": ""})], text=True)
+    assert told == "none\n"
 
 
 def test_closing_a_bundle_removes_its_archive_but_not_the_callers(project, tmp_path):

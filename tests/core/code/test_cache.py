@@ -172,6 +172,16 @@ def test_a_cache_that_is_a_link_or_that_others_can_replace_is_refused(tmp_path):
         HostCache(str(tmp_path / "open"))
 
 
+def test_another_users_cache_and_tree_are_refused(bundle, tmp_path, monkeypatch):
+    cache = HostCache(str(tmp_path / "cache"))
+    os.close(cache.install(bundle.reference, from_file(bundle)).lease)
+    me = os.getuid()
+    monkeypatch.setattr("os.getuid", lambda: me + 1)
+    assert cache.find(bundle.reference) is None
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        HostCache(str(tmp_path / "cache"))
+
+
 def test_the_cache_lies_where_it_is_told_or_in_the_first_usable_place(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))

@@ -81,8 +81,9 @@ class Host:
         return process
 
     def close(self):
+        # A worker under a nanny ends with it.
         for process in self.started:
-            process.terminate()
+            process.kill()
         for process in self.started:
             process.wait(PATIENCE)
 
@@ -97,7 +98,7 @@ def cluster(python, tmp_path_factory):
         with asyncio.Runner() as runner:
             made = Cluster(runner, host, bundle)
             yield runner.run(made.start())
-            runner.run(made.client.shutdown())
+            runner.run(made.client.close())
     finally:
         host.close()
 
@@ -214,10 +215,8 @@ def test_a_restarted_worker_has_the_code_and_so_have_its_subprocesses(cluster, s
         import subprocess
         import sys
 
-        told = subprocess.run(
-            [sys.executable, "-c", "import shipped.units as u; print(u.UNIT)"], capture_output=True
-        )
-        return told.stdout.decode()
+        program = "import shipped.units as u; print(u.UNIT)"
+        return subprocess.check_output([sys.executable, "-c", program], text=True)
 
     before = cluster.run(cluster.receipt("early"))
     os.kill(before.pid, signal.SIGKILL)

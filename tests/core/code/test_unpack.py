@@ -59,32 +59,34 @@ def test_a_good_archive_unpacks_whatever_the_pieces_it_comes_in(tmp_path):
     assert {file.stat().st_mode & 0o777 for file in found.values()} == {0o444}
 
 
-def link(target, kind):
-    return {"type": kind, "linkname": target, "size": 0}
-
-
+NAMES = {
+    "climbing": "../../../evil.py",
+    "climbing inside": "a/../../evil.py",
+    "absolute": "/evil.py",
+    "drive": "c:/evil.py",
+    "backslash": "a\\..\\evil.py",
+    "dot": "./a.py",
+    "empty part": "a//b.py",
+    "empty": "",
+    "NUL": "a.py\0b",
+    "control character": "a\nb.py",
+}
+KINDS = {
+    "symlink": {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"},
+    "hard link": {"type": tarfile.LNKTYPE, "linkname": "/etc/passwd"},
+    "device": {"type": tarfile.CHRTYPE},
+    "fifo": {"type": tarfile.FIFOTYPE},
+    "sparse": {"type": tarfile.GNUTYPE_SPARSE},
+    "contiguous": {"type": tarfile.CONTTYPE},
+}
 EVIL = {
-    "climbing": archive(("../evil.py", b"x")),
-    "climbing inside": archive(("a/../../evil.py", b"x")),
-    "absolute": archive(("/evil.py", b"x")),
-    "drive": archive(("c:/evil.py", b"x")),
-    "backslash": archive(("a\\..\\evil.py", b"x")),
-    "dot": archive(("./a.py", b"x")),
-    "empty part": archive(("a//b.py", b"x")),
-    "empty name": archive(("", b"x")),
-    "NUL": archive(("a.py", b"x", {"pax_headers": {"path": "a.py\0b"}})),
-    "control character": archive(("a\nb.py", b"x")),
-    "symlink": archive(("a.py", b"", link("/etc/passwd", tarfile.SYMTYPE))),
-    "hard link": archive(("a.py", b"", link("/etc/passwd", tarfile.LNKTYPE))),
-    "device": archive(("a.py", b"", {"type": tarfile.CHRTYPE})),
-    "fifo": archive(("a.py", b"", {"type": tarfile.FIFOTYPE})),
-    "directory": archive(("a", b"", {"type": tarfile.DIRTYPE})),
-    "other pax header": archive(("a.py", b"1", {"pax_headers": {"mtime": "1"}})),
+    "directory": archive(("a", b"", {"type": tarfile.DIRTYPE}), *GOOD.items()),
+    "other pax header": archive(("a.py", b"1", {"pax_headers": {"mtime": "1"}}), ("b/c.py", b"22")),
     "huge pax header": archive(("a" * 100_000, b"1")),
     "duplicate": archive(("a.py", b"1"), ("a.py", b"1")),
     "out of order": archive(("b/c.py", b"22"), ("a.py", b"1")),
-    "file as directory": archive(("a", b"1"), ("a/b", b"2")),
-    "more files": archive(("a.py", b"1"), ("b/c.py", b"2"), ("d.py", b"")),
+    "file as directory": archive(("a", b"1"), ("a/b", b"22")),
+    "more files": archive(*GOOD.items(), ("d.py", b"")),
     "more bytes": archive(("a.py", b"1"), ("b/c.py", b"2222")),
     "bomb": archive(("a.py", bytes(50 << 20))),
     "other content": archive(("a.py", b"1"), ("b/c.py", b"33")),
@@ -103,13 +105,38 @@ EVIL = {
 }
 
 
-@pytest.mark.parametrize("data", EVIL.values(), ids=list(EVIL))
-def test_an_archive_that_is_not_what_was_announced_is_refused(tmp_path, data):
+def refused(tmp_path, data, files, words):
     cache = HostCache(str(tmp_path / "cache"))
-    with pytest.raises((RuntimeError, BundleRejected), match="BundleRejected"):
-        cache.install(reference(GOOD), [("test", lambda: in_pieces(data, 1 << 16))])
+    with pytest.raises(RuntimeError, match=f"BundleRejected: .*{words}"):
+        cache.install(reference(files), [("test", lambda: in_pieces(data, 1 << 16))])
     visible = [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "locks"]
     assert visible == []
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=list(NAMES))
+def test_a_name_that_leaves_the_tree_is_refused_though_the_digest_is_right(tmp_path, name):
+    member = (name, b"x", {"pax_headers": {"path": name}} if "\0" in name else {})
+    refused(tmp_path, archive(member), {name: b"x"}, "is absolute, leaves the tree or is unsafe")
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_anything_but_a_regular_file_is_refused_though_the_digest_is_right(tmp_path, kind):
+    refused(tmp_path, archive(("a.py", b"", kind)), {"a.py": b""}, "is not a regular file")
+
+
+WORDS = {
+    "duplicate": "repeated or out of order",
+    "out of order": "repeated or out of order",
+    "more files": "more than the announced 2 files",
+    "more bytes": "more than the announced 2 files or 3 bytes",
+    "bomb": "more than the announced 2 files or 3 bytes",
+    "cut": "damaged",
+}
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_an_archive_that_is_not_what_was_announced_is_refused(tmp_path, name):
+    refused(tmp_path, EVIL[name], GOOD, WORDS.get(name, ""))
 
 
 def test_an_unknown_format_is_refused_in_words(tmp_path):

@@ -40,6 +40,7 @@ class Driver:
     """One program of a user's, while it runs."""
 
     process: subprocess.Popen[str]
+    errors: Path
 
     def reports(self) -> Iterator[dict[str, Any]]:
         assert self.process.stdout is not None
@@ -48,8 +49,8 @@ class Driver:
                 yield json.loads(line.removeprefix("REPORT "))
 
     def wait(self) -> tuple[int, str]:
-        _, errors = self.process.communicate(timeout=60)
-        return self.process.returncode, errors
+        code = self.process.wait(timeout=60)
+        return code, self.errors.read_text()
 
 
 def _drive(directory: Path) -> Iterator[Callable[..., Driver]]:
@@ -59,17 +60,21 @@ def _drive(directory: Path) -> Iterator[Callable[..., Driver]]:
         project = directory / "project"
         project.mkdir()
         for name, text in files.items():
-            (project / f"{name}.py").write_text(dedent(text))
+            file = project / (name if "." in name else f"{name}.py")
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(dedent(text))
         (project / "main.py").write_text(PRELUDE + dedent(main))
-        process = subprocess.Popen(
-            [sys.executable, str(project / "main.py")],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=directory,
-        )
+        errors = directory / "errors"
+        with errors.open("w") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, str(project / "main.py")],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                cwd=directory,
+            )
         started.append(process)
-        return Driver(process)
+        return Driver(process, errors)
 
     yield start
     for process in started:

@@ -1,0 +1,96 @@
+"""The commands as a shell sees them: what is printed where, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+
+import click
+import pytest
+
+from daskbridge.cli._run import run
+
+RUN = ["run", "--cluster", "cluster.yaml", "--", "true"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["render", "cluster.yaml", "--to", "flyte"], r"PluginError: unknown serializer 'flyte'; known: document"),
+        (["validate", "cluster.yaml", "--to", "locl"], "PluginError: unknown target 'locl'"),
+        (["validate", "none.yaml"], "none.yaml"),
+        (["validate", "wrong.yaml"], "TopologyError: wrong.yaml: workers.number_of_workers: 0 was given"),
+        (["bundle", "ls", "/"], "BundleError: code root '/' is the root directory"),
+        ([*RUN[:3], "--provisioner", "cloud", "true"], "PluginError: unknown provisioner 'cloud'"),
+        ([*RUN[:3], "--code", "missing", "true"], "BundleError: code root"),
+    ],
+    ids=["adapter", "target", "file", "document", "bundle", "provisioner", "code"],
+)
+def test_an_error_is_words_and_hints_on_stderr_and_exit_code_2(project, command, said):
+    project.write("wrong.yaml", "version: 1\nworkers: {number_of_workers: 0}\n")
+
+    done = project.run(*command)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("daskbridge: ")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_hint_is_a_line_of_its_own(project):
+    done = project.run("render", "cluster.yaml", "--to", "flyte")
+
+    assert done.stderr.splitlines()[1:] == ["hint: pip install 'daskbridge[flyte]'"]
+
+
+@pytest.mark.parametrize("name", ["DISPLAY", "LOG_RATE"])
+def test_a_wrong_setting_stops_a_run_before_it_starts(project, name):
+    done = project.run(*RUN, **{f"DASK_DASKBRIDGE__{name}": "loud"})
+
+    assert (done.returncode, done.stdout) == (2, "")
+    first, *rest = done.stderr.splitlines()
+    assert first.startswith(f"daskbridge: SettingError: daskbridge.{name.lower().replace('_', '-')} is 'loud'; expected")
+    assert [line.partition(":")[0] for line in rest] == ["hint"]
+
+
+@pytest.mark.parametrize("arguments", [["plugins", "--json"], ["--help"], ["run", "--help"]], ids=" ".join)
+def test_dask_has_the_same_commands(project, arguments):
+    ours = project.run(*arguments)
+    dasks = project.run("bridge", *arguments, script="dask")
+
+    assert (dasks.returncode, dasks.stderr) == (0, "")
+    assert dasks.stdout == ours.stdout.replace("Usage: daskbridge", "Usage: dask bridge")
+
+
+def test_the_version_is_that_of_the_distribution(project):
+    assert project.run("--version").stdout == f"daskbridge, version {version('daskbridge')}\n"
+
+
+def test_plugins_are_a_table_for_people(project):
+    heading, *rows = project.run("plugins").stdout.splitlines()
+
+    assert heading.split() == ["NAME", "DISTRIBUTION", "VERSION", "STATUS", "PROVIDES"]
+    local = ["local", "daskbridge", version("daskbridge"), "active", "provisioner:local"]
+    assert local in [row.split() for row in rows]
+
+
+def test_a_disabled_plugin_is_listed_with_the_reason(project):
+    listed = json.loads(project.run("plugins", "--json", DASKBRIDGE_PLUGINS_DISABLE="local").stdout)
+
+    (local,) = [info for info in listed if info["name"] == "local"]
+    assert (local["status"], local["error"]) == ("disabled", "DASKBRIDGE_PLUGINS_DISABLE names it")
+
+
+@pytest.mark.parametrize("dashes", [["--"], []], ids=["after dashes", "without"])
+def test_what_follows_the_command_is_the_commands(dashes):
+    given = ["--cluster", "f.yaml", *dashes, "job", "--json", "--code", "x", "--help"]
+
+    parsed = run.make_context("run", given).params
+
+    assert parsed["command"] == ("job", "--json", "--code", "x", "--help")
+    assert (parsed["as_json"], parsed["code"]) == (False, None)
+
+
+def test_a_misspelt_option_is_an_error():
+    with pytest.raises(click.NoSuchOption, match="--jsno"):
+        run.make_context("run", ["--cluster", "f.yaml", "--jsno", "job"])
