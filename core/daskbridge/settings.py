@@ -20,14 +20,20 @@ class Setting:
 SETTINGS: dict[str, Setting] = {
     "provisioner": Setting(None, str, "Provisioner of runs that name none; without it `local`."),
     "environment-check": Setting(
-        "error", ("error", "warn", "ignore"), "What to do when nodes differ from the driver in what breaks pickling."
+        "error",
+        ("error", "warn", "ignore"),
+        "What to do when nodes differ from the driver in what breaks pickling.",
     ),
     "connect-timeout": Setting(30.0, float, "Seconds to connect to a scheduler that should be up."),
     "lost-timeout": Setting(15.0, float, "Seconds without an answer after which a scheduler is lost."),
     "close-timeout": Setting(30.0, float, "Seconds that the end of a cluster may take."),
     "step-interval": Setting(5.0, float, "Seconds between two reports of a step that waits; at most 5."),
-    "display": Setting("auto", ("auto", "on", "off"), "Show the steps of a run on stderr; auto: on a terminal."),
-    "forward-logs": Setting(True, bool, "Bring what workers print and log to the driver's logging."),
+    "display": Setting(
+        "auto", ("auto", "on", "off"), "Show the steps of a run on stderr; auto: on a terminal."
+    ),
+    "forward-logs": Setting(
+        default=True, allowed=bool, doc="Bring what workers print and log to the driver's logging."
+    ),
     "log-rate": Setting(100.0, float, "Lines per second that one worker may send in the long run."),
     "log-burst": Setting(1000, int, "Lines that one worker may send at once."),
     "bundle-store": Setting(None, str, "fsspec URL under which bundles are stored for the nodes to fetch."),

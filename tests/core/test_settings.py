@@ -70,7 +70,9 @@ def test_environment_and_yaml_files_mean_the_same(tmp_path):
 
     done = subprocess.run([sys.executable, "-c", probe], env=environ, check=True, capture_output=True)
 
-    changed = {name: value for name, value in json.loads(done.stdout).items() if value != SETTINGS[name].default}
+    changed = {
+        name: value for name, value in json.loads(done.stdout).items() if value != SETTINGS[name].default
+    }
     assert changed == {"log-rate": 10.0, "display": "off", "log-burst": 5}
 
 

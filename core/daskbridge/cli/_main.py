@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 from typing import Any
@@ -12,6 +13,8 @@ from daskbridge.errors import DaskbridgeError
 
 #: Exit code for what was asked wrongly, as click's own.
 USAGE = 2
+#: A shell's exit code for what was interrupted.
+INTERRUPTED = 128 + signal.SIGINT
 
 COMMANDS = {
     "bundle": "daskbridge.cli._bundle:bundle",
@@ -48,6 +51,8 @@ class Commands(click.Group):
             notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", []))
             click.echo(f"daskbridge: {type(error).__name__}: {error}{notes}", err=True)
             sys.exit(USAGE)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
 
 
 @click.command("bridge", cls=Commands)

@@ -7,9 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -19,19 +19,29 @@ if TYPE_CHECKING:
 
 #: What is passed on to the command. SIGKILL can't be; SIGCHLD and job control are the shell's.
 PASSED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-#: A shell's exit code for a command that could not be found.
-NOT_FOUND = 127
+#: A shell's exit codes for a command that can't be executed, and for one that could not be found.
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
-@click.option("--cluster", "file", type=click.Path(path_type=Path), required=True, help="Topology: JSON or YAML.")
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option(
+    "--cluster", "file", type=click.Path(path_type=Path), required=True, help="Topology: JSON or YAML."
+)
 @click.option("--provisioner", help="Provisioner by name (see 'daskbridge plugins').")
-@click.option("--code", type=click.Path(path_type=Path), help="Project to ship; by default that of this directory.")
+@click.option(
+    "--code", type=click.Path(path_type=Path), help="Project to ship; by default that of this directory."
+)
 @click.option("--no-code", is_flag=True, help="Ship nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run's steps as JSON on stderr at the end.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(
-    *, file: Path, provisioner: str | None, code: Path | None, no_code: bool, as_json: bool, command: tuple[str, ...]
+def run(  # noqa: PLR0913 -- each is an option of the command
+    *,
+    file: Path,
+    provisioner: str | None,
+    code: Path | None,
+    no_code: bool,
+    as_json: bool,
+    command: tuple[str, ...],
 ) -> None:
     """Start COMMAND with a cluster that a bare Client() reaches, and end the cluster with it.
 
@@ -47,48 +57,94 @@ def run(
         click.echo(f"daskbridge: {command[0]!r} is not a command here", err=True)
         sys.exit(NOT_FOUND)
     source = False if no_code else project_spec(code or Path.cwd())
-    with dask.config.set({"daskbridge.display": "off" if as_json else dask.config.get("daskbridge.display", "on")}):
-        with transient(topology, provisioner=provisioner, code=source, name=Path(command[0]).name) as cluster:
-            exit_code = _call(command, cluster.scheduler_address)
+    display = "off" if as_json else dask.config.get("daskbridge.display", "on")
+    with (
+        dask.config.set({"daskbridge.display": display}),
+        _Signals() as signals,
+        transient(topology, provisioner=provisioner, code=source, name=Path(command[0]).name) as cluster,
+    ):
+        exit_code = _call(command, cluster.scheduler_address, signals)
     if as_json:
         import json
         from dataclasses import asdict
 
-        click.echo(json.dumps({"exit_code": exit_code, "steps": [asdict(step) for step in cluster.timeline]}), err=True)
+        click.echo(
+            json.dumps({"exit_code": exit_code, "steps": [asdict(step) for step in cluster.timeline]}),
+            err=True,
+        )
     sys.exit(exit_code)
 
 
-def _call(command: tuple[str, ...], address: str) -> int:
+def _call(command: tuple[str, ...], address: str, signals: _Signals) -> int:
     environ = os.environ | {"DASK_SCHEDULER_ADDRESS": address}
-    process = subprocess.Popen(command, env=environ, process_group=0)  # noqa: S603 -- it is the user's own
-    with _terminal_of(process.pid), _passing_signals(process):
+    signals.hold()
+    try:
+        process = subprocess.Popen(command, env=environ, process_group=0)  # noqa: S603 -- it is the user's own
+    except OSError as error:
+        click.echo(f"daskbridge: {command[0]!r} can't be executed: {error.strerror}", err=True)
+        return NOT_EXECUTABLE
+    with _terminal_of(process.pid):
+        signals.pass_to(process)
         code = process.wait()
     return code if code >= 0 else 128 - code
 
 
-@contextmanager
-def _passing_signals(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    def pass_on(number: int, _: FrameType | None) -> None:
-        process.send_signal(number)
+class _Signals:
+    """Pass signals on to the command, from before it is there until the cluster is gone.
 
-    before = {number: signal.signal(number, pass_on) for number in PASSED}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    Later ones find no command and change nothing: the end is under way. What is ignored already,
+    as under nohup, stays so.
+    """
+
+    def __init__(self) -> None:
+        self._before = {number: signal.getsignal(number) for number in PASSED}
+        self._early: list[int] = []
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def hold(self) -> None:
+        """Keep what arrives from now on, for the command that is about to start."""
+        for number, handler in self._before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, self._arrived)
+
+    def pass_to(self, process: subprocess.Popen[bytes]) -> None:
+        """Give the command's process group what was kept, and from now on all that arrives."""
+        self._process = process
+        while self._early:
+            self._send(self._early.pop(0))
+
+    def _arrived(self, number: int, _: FrameType | None) -> None:
+        if self._process is None:
+            self._early.append(number)
+        else:
+            self._send(number)
+
+    def _send(self, number: int) -> None:
+        process = self._process
+        if process is not None and process.returncode is None:  # else its number may be another's by now
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
 
 
 @contextmanager
 def _terminal_of(group: int) -> Iterator[None]:
     """Give the terminal to the command's process group, so that it may read it and gets Ctrl-C."""
-    if not sys.stdin.isatty() or os.tcgetpgrp(0) != os.getpgrp():
+    if not os.isatty(0) or os.tcgetpgrp(0) != os.getpgrp():
         yield
         return
     ignored = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     os.tcsetpgrp(0, group)
+    os.killpg(group, signal.SIGCONT)  # a quick one was stopped when it read too early
     try:
         yield
     finally:
-        os.tcsetpgrp(0, os.getpgrp())
+        with suppress(OSError):  # the terminal may be gone
+            os.tcsetpgrp(0, os.getpgrp())
         signal.signal(signal.SIGTTOU, ignored)

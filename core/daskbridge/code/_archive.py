@@ -40,7 +40,7 @@ def _add(file: File, stream: gzip.GzipFile) -> Entry:
             size = os.fstat(source.fileno()).st_size
             stream.write(_header(file, size))
             content, left = sha256(), size
-            while left and (data := source.read(min(left, CHUNK))):
+            while data := source.read(min(left, CHUNK)):
                 content.update(data)
                 stream.write(data)
                 left -= len(data)

@@ -55,9 +55,8 @@ async def sync_code(
         async with asyncio.timeout(timeout):
             await client.register_plugin(DownloadCodeBundleSchedulerPlugin(bundle.reference, user=client.id))
     except Exception as error:
-        msg = f"the scheduler can't take the code: {str(error) or type(error).__name__}"
         raise BundleError(
-            msg, hint="use a cluster of your own, or wait until the other clients are done"
+            f"the scheduler can't take the code: {str(error) or type(error).__name__}"
         ) from error
     try:
         async with asyncio.timeout(timeout):

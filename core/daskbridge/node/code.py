@@ -44,6 +44,9 @@ class DownloadCodeBundleWorkerPlugin(Travels, WorkerPlugin):
             installed = await _bring(self.reference, worker)
             activate(self.reference, installed)
             self.installed = installed
+            if worker.plugins.get(NAME) is not self:  # registered anew meanwhile: the new one reports
+                self.teardown(worker)
+                return
             told = receipt(self.reference, installed, start)
             told |= {"role": "worker", "name": str(worker.name), "address": worker.address}
             await worker.scheduler.daskbridge_code_report(receipt=told)

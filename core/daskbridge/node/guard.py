@@ -31,10 +31,6 @@ def differences(mine: dict[str, str], theirs: dict[str, str]) -> dict[str, tuple
     return {name: (mine[name], theirs[name]) for name in mine if name in theirs and mine[name] != theirs[name]}
 
 
-def _yes() -> bool:
-    return True
-
-
 class RunGuard(Travels, SchedulerPlugin):
     """Report joins and leaves as events, and keep mismatched late workers away; on the scheduler.
 
@@ -55,13 +51,19 @@ class RunGuard(Travels, SchedulerPlugin):
 
     async def start(self, scheduler: Scheduler) -> None:
         self._names = {address: str(state.name) for address, state in scheduler.workers.items()}
-        scheduler.handlers[self.alive] = _yes
+
+        def alive(*, leave: bool = False) -> bool:
+            if leave:
+                del scheduler.handlers[self.alive]
+            return True
+
+        scheduler.handlers[self.alive] = alive
 
     async def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         state = scheduler.workers[worker]
         self._names[worker] = str(state.name)
         differing = differences(self.versions, comparable(state.versions)) if self.policy != "ignore" else {}
-        event = {"kind": "worker-joined", "address": worker, "worker": str(state.name), "differs": differing}
+        event = {"kind": "worker-joined", "address": worker, "name": str(state.name), "differs": differing}
         if differing and self.policy == "error" and self.exclusive:
             event["kind"] = "worker-refused"
             scheduler.log_event(TOPIC, event)
@@ -71,4 +73,4 @@ class RunGuard(Travels, SchedulerPlugin):
 
     def remove_worker(self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **_: Any) -> None:  # noqa: ANN401
         name = self._names.pop(worker, worker)
-        scheduler.log_event(TOPIC, {"kind": "worker-left", "address": worker, "worker": name, "why": stimulus_id})
+        scheduler.log_event(TOPIC, {"kind": "worker-left", "address": worker, "name": name, "why": stimulus_id})

@@ -55,18 +55,15 @@ class HostCache:
         """Return the tree of ``reference``, from here or from the first source that has it.
 
         Blocks; run it in a thread. ``os.close(lease)`` lets the tree be collected again.
-        Raises :class:`BundleRejected` when a source's bytes are wrong, else RuntimeError with
-        the cause of each source.
+        Raises RuntimeError with the cause of each source if none has the right bytes.
         """
         digest = reference["digest"]
         lease = self.lease(digest)
         try:
-            tree = self.find(reference)
-            if tree:
+            if tree := self.find(reference):
                 return Installed(tree, "cache", lease)
             with self.locked(digest):
-                tree = self.find(reference)
-                if tree:
+                if tree := self.find(reference):
                     return Installed(tree, "cache", lease)
                 self._collect(reference)
                 source = self._fill(reference, sources)
@@ -115,6 +112,7 @@ class HostCache:
         last: Exception | None = None
         for name, open_source in sources:
             for attempt in range(_RETRIES):
+                time.sleep(_PAUSE * attempt)
                 staging = self.staging(reference["digest"])
                 try:
                     unpack(open_source(), os.path.join(staging, "tree"), reference)
@@ -124,7 +122,6 @@ class HostCache:
                     causes.append(f"{name}: {type(error).__name__}: {error}")
                     if isinstance(error, BundleRejected):
                         break
-                    time.sleep(_PAUSE * attempt)
                 else:
                     return name
                 finally:
@@ -138,8 +135,9 @@ class HostCache:
             json.dump(_manifest(reference), file)
             file.flush()
             os.fsync(file.fileno())
-        shutil.rmtree(self.path(digest), ignore_errors=True)
-        os.rename(staging, self.path(digest))
+        if self.find(reference) is None:  # where locks do nothing, another install may be first
+            shutil.rmtree(self.path(digest), ignore_errors=True)
+            os.rename(staging, self.path(digest))
 
     def _collect(self, coming: Reference) -> None:
         """Reap what dead installs left, then the least recently used trees that nobody leases."""
@@ -239,7 +237,9 @@ def _uid() -> int:
 
 
 def _lock(path: str, *, shared: bool = False, wait: bool = True) -> int:
-    """Open and lock a file; without flock the rename alone keeps installs whole."""
+    """Open and lock a file. Without flock the rename alone keeps installs whole, and nothing is collected."""
+    if sys.platform == "win32" and not wait:
+        raise BlockingIOError
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     if sys.platform != "win32":
         try:

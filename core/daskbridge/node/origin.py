@@ -48,10 +48,10 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         self.failures: dict[str, str] = {}
         self.installed: Installed | None = None
         self.cache = await asyncio.to_thread(open_cache)
-        before: Any = scheduler.plugins.get(NAME)
-        if before is not None:
-            async with before.lock:
-                if scheduler.plugins.get(NAME) is before:
+        plugins: dict[str, Any] = scheduler.plugins
+        while before := plugins.get(NAME):
+            async with before.lock:  # it may be leaving
+                if plugins.get(NAME) is before:
                     await self._follow(before)
         self.lease: int | None = self.cache.lease(self.reference["digest"])
         for verb in _VERBS:
@@ -68,7 +68,7 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         elif users:
             msg = (
                 f"the cluster runs the code {old['digest'][:12]} for {len(users)} client(s), "
-                f"so {new['digest'][:12]} can't be put beside it"
+                f"so {new['digest'][:12]} can't be put beside it: use a cluster of your own, or wait for them"
             )
             raise RuntimeError(msg)
         else:

@@ -51,7 +51,9 @@ class Plugins:
 
     def target(self, name: str) -> Target:
         """Return the serializer or else the provisioner of that name, found in the same way."""
-        return cast("Target", self._named("target", name, "daskbridge_serializers", "daskbridge_provisioners"))
+        return cast(
+            "Target", self._named("target", name, "daskbridge_serializers", "daskbridge_provisioners")
+        )
 
     def names(self, hook: str) -> list[str]:
         """List the names that all plugins offer through ``daskbridge_serializers`` or a like hook."""
@@ -153,7 +155,9 @@ class Plugins:
             if found:
                 return found[0][1]
         hint = f"pip install '{ADAPTERS[name]}'" if name in ADAPTERS else None
-        raise PluginError(unknown(kind, name, {known for hook in hooks for known in self.names(hook)}), hint=hint)
+        raise PluginError(
+            unknown(kind, name, {known for hook in hooks for known in self.names(hook)}), hint=hint
+        )
 
     def _offers(self, hook: str) -> list[tuple[str, Any]]:
         """Collect what all plugins offer, each with its plugin's name; a broken one offers nothing."""

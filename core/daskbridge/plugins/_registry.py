@@ -57,7 +57,7 @@ class Entry:
     @property
     def hint(self) -> str:
         """Say how to go on without this plugin."""
-        return f"update or uninstall it, or set {DENY}={self.name}"
+        return f"uninstall or update it, or set {DENY}={self.name}"
 
 
 def distribution(point: EntryPoint) -> str:
@@ -182,10 +182,12 @@ def _refuse_strays(manager: pluggy.PluginManager, module: Any) -> None:  # noqa:
                 continue
             if not caller.has_spec() and not impl.optionalhook:
                 near = nearest(caller.name, HOOKS)
-                msg = f"it implements an unknown hook {caller.name!r}" + (f"; did you mean {near!r}?" if near else "")
+                msg = f"it implements an unknown hook {caller.name!r}" + (
+                    f"; did you mean {near!r}?" if near else ""
+                )
                 raise PluginError(msg)
             if impl.hookwrapper or impl.wrapper:
-                msg = f"it wraps {caller.name!r}; daskbridge calls each implementation by itself, without wrappers"
+                msg = f"it wraps {caller.name!r}; each implementation is called by itself, without wrappers"
                 raise PluginError(msg)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.runtime._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
@@ -15,6 +16,10 @@ from daskbridge.runtime._strays import own
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from distributed import NannyPlugin, SchedulerPlugin, WorkerPlugin
+
     from daskbridge.cluster import ClusterHandle, ClusterRef
     from daskbridge.code import CodeBundle
     from daskbridge.plugins import ClusterPlugin, Run
@@ -39,7 +44,7 @@ class Connection:
         self.refused: list[str] = []
         self.bundle: CodeBundle | None = None
         self._alive = f"daskbridge_alive_{run.id}"
-        self._guards: list[str] = []
+        self._registered: list[Callable[[], Awaitable[Any]]] = []
 
     async def open(self, timeout: float) -> None:
         """Connect. Raises ProvisioningError with the address and what to look at."""
@@ -87,9 +92,7 @@ class Connection:
         guard = RunGuard(
             versions=versions, policy=policy, exclusive=self.handle.ref.exclusive, alive=self._alive
         )
-        name = f"{guard.name}-{self.run.id}"
-        await self.client.register_plugin(guard, name=name)
-        self._guards.append(name)
+        await self._register(guard, f"{guard.name}-{self.run.id}")
         return f"python {versions['python']}, dask {versions['dask']}"
 
     async def equip(self, plugins: list[ClusterPlugin]) -> None:
@@ -97,7 +100,7 @@ class Connection:
         if self.handle.ref.exclusive and setting("forward-logs"):
             await self._forward_logs()
         for item in plugins:
-            await self.client.register_plugin(item.plugin, name=item.name)
+            await self._register(item.plugin, item.name)
 
     async def workers(self) -> dict[str, str]:
         """Return the workers that are ready for tasks: address to name."""
@@ -184,13 +187,25 @@ class Connection:
         )
         await self.client.register_plugin(forward)
 
+    async def _register(self, plugin: SchedulerPlugin | WorkerPlugin | NannyPlugin, name: str) -> None:
+        from distributed import NannyPlugin, SchedulerPlugin
+
+        if isinstance(plugin, SchedulerPlugin):
+            unregister = partial(self.client.unregister_scheduler_plugin, name)
+        else:
+            nanny = isinstance(plugin, NannyPlugin)
+            unregister = partial(self.client.unregister_worker_plugin, name, nanny=nanny)
+        self._registered.append(unregister)
+        await self.client.register_plugin(plugin, name=name)
+
     async def _take_back(self) -> None:
         if self.bundle is not None:
             from daskbridge.code import forget_code
 
             await forget_code(self.client)
-        for name in self._guards:
-            await self.client.unregister_scheduler_plugin(name)
+        await getattr(self.client.scheduler, self._alive)(leave=True)
+        for unregister in reversed(self._registered):
+            await unregister()
 
     async def _last_lines(self) -> None:
         """Wait until every batch that the workers say they sent has arrived."""
@@ -203,13 +218,12 @@ class Connection:
     def _event(self, event: tuple[float, dict[str, Any]]) -> None:
         kind, told = event[1].get("kind"), event[1]
         if kind == "worker-joined":
-            self.names[told["address"]] = told["worker"]
+            self.names[told["address"]] = told["name"]
         elif kind == "worker-refused":
             differing = ", ".join(f"{name} {theirs} (driver {ours})" for name, (ours, theirs) in told["differs"].items())
-            self._refuse(f"worker {told['worker']} was turned away: its environment differs: {differing}")
+            self._refuse(f"worker {told['name']} was turned away: its environment differs: {differing}")
         elif kind == "code-failed":
-            name = self.names.get(told["worker"], told["worker"])  # the scheduler puts the address there
-            self._refuse(f"worker {name} ended itself: it could not get the code: {told['error']}")
+            self._refuse(f"worker {told['name']} could not get the code: {told['error']}")
 
     def _refuse(self, words: str) -> None:
         self.refused.append(words)

@@ -107,7 +107,7 @@ class Engine:
         await asyncio.to_thread(plugins().load)
         async with self.timeline.step("check") as progress:
             provisioner, orchestrator = await asyncio.to_thread(self._check)
-            progress.detail = f"{self.run.provisioner}; {self.bundle or 'no code'}"
+            progress.detail = f"{self.run.provisioner}; {_told(self.bundle)}"
         try:
             async with asyncio.timeout(self.run.topology.start_timeout):
                 await self._start(provisioner)
@@ -117,8 +117,6 @@ class Engine:
             await asyncio.to_thread(orchestrator.on_ready, self.run)
 
     def _check(self) -> tuple[Provisioner, Orchestrator | None]:
-        from dataclasses import replace
-
         from daskbridge.serialization import check
 
         orchestrator = plugins().orchestrator()
@@ -131,9 +129,7 @@ class Engine:
         self.notes += check(self.run.topology, provisioner)
         provisioner.validate(self.run.topology)
         self._plugins = plugins().cluster_plugins(self.run.topology, self.run)
-        self.bundle = bundle_for(replace(self.options, topology=self.run.topology), self.run)
-        if self.bundle is not None:
-            self._stack.callback(self.bundle.close)
+        self.bundle = bundle_for(self.options, self.run, self._stack)
         return provisioner, orchestrator
 
     async def _start(self, provisioner: Provisioner) -> None:
@@ -199,3 +195,10 @@ class Engine:
             msg = f"cluster {self.handle.ref.name!r} did not end within {setting('close-timeout'):.0f} s: it may still be running"
             hint = "look for it where it was provisioned, and end it there"
             raise ProvisioningError(msg, hint=hint) from error
+
+
+def _told(bundle: CodeBundle | None) -> str:
+    if bundle is None:
+        return "no code"
+    roots = ", ".join(map(str, bundle.roots))
+    return f"{bundle.files} files of {roots} ({bundle.size / 1024:.0f} KiB packed)"

@@ -25,8 +25,13 @@ def daskbridge_step(step: str, state: str, elapsed: float, detail: str, run: Run
     if state in {"done", "failed"}:
         mark = "" if state == "done" else "  FAILED"
         text = f"{label} {elapsed:6.2f} s  {detail}{mark}".rstrip()
-        print((CLEAR if terminal else "") + text, file=sys.stderr, flush=True)
+        _write((CLEAR if terminal else "") + text + "\n")
     elif terminal:
-        print(f"{CLEAR}{label} {elapsed:6.0f} s  {detail}", end="", file=sys.stderr, flush=True)
+        _write(f"{CLEAR}{label} {elapsed:6.0f} s  {detail}")
     elif state == "waiting":
-        print(f"{label} {elapsed:6.0f} s  waiting: {detail}".rstrip(": "), file=sys.stderr, flush=True)
+        _write(f"{label} {elapsed:6.0f} s  waiting: {detail}".rstrip(": ") + "\n")
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -16,9 +16,12 @@ RUN = ["run", "--cluster", "cluster.yaml", "--", "true"]
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["render", "cluster.yaml", "--to", "flyte"], r"PluginError: unknown serializer 'flyte'; known: document"),
+        (
+            ["render", "cluster.yaml", "--to", "flyte"],
+            "PluginError: unknown serializer 'flyte'; known: document",
+        ),
         (["validate", "cluster.yaml", "--to", "locl"], "PluginError: unknown target 'locl'"),
-        (["validate", "none.yaml"], "none.yaml"),
+        (["validate", "none.yaml"], "TopologyError: none.yaml"),
         (["validate", "wrong.yaml"], "TopologyError: wrong.yaml: workers.number_of_workers: 0 was given"),
         (["bundle", "ls", "/"], "BundleError: code root '/' is the root directory"),
         ([*RUN[:3], "--provisioner", "cloud", "true"], "PluginError: unknown provisioner 'cloud'"),
@@ -32,8 +35,7 @@ def test_an_error_is_words_and_hints_on_stderr_and_exit_code_2(project, command,
     done = project.run(*command)
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("daskbridge: ")
-    assert said in done.stderr
+    assert f"daskbridge: {said}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -49,7 +51,9 @@ def test_a_wrong_setting_stops_a_run_before_it_starts(project, name):
 
     assert (done.returncode, done.stdout) == (2, "")
     first, *rest = done.stderr.splitlines()
-    assert first.startswith(f"daskbridge: SettingError: daskbridge.{name.lower().replace('_', '-')} is 'loud'; expected")
+    assert first.startswith(
+        f"daskbridge: SettingError: daskbridge.{name.lower().replace('_', '-')} is 'loud'; expected"
+    )
     assert [line.partition(":")[0] for line in rest] == ["hint"]
 
 
@@ -59,7 +63,8 @@ def test_dask_has_the_same_commands(project, arguments):
     dasks = project.run("bridge", *arguments, script="dask")
 
     assert (dasks.returncode, dasks.stderr) == (0, "")
-    assert dasks.stdout == ours.stdout.replace("Usage: daskbridge", "Usage: dask bridge")
+    said = dasks.stdout.replace("dask bridge", "daskbridge").replace("-h, --help", "--help")
+    assert said.split() == ours.stdout.split()
 
 
 def test_the_version_is_that_of_the_distribution(project):

@@ -4,43 +4,35 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-LONG, GONE = 60, 20
+LONG = 60
+DASKBRIDGE = Path(sys.executable).with_name("daskbridge")
+RUN = [DASKBRIDGE, "run", "--cluster", "cluster.yaml", "--no-code"]
 STEPS = ["check", "provision", "connect", "compare", "sync", "ready", "body", "close"]
 JOB = """
 import os, sys
-import psutil
 import helper  # from the project, which is gone before the cluster needs it
 here = os.getcwd()
 os.rename(here, here + "-renamed")
 from distributed import Client
 with Client() as client:
     print(client.submit(helper.double, 21).result())
-print(*(f"{process.pid}" for process in psutil.Process(os.getppid()).children(recursive=True)))
 sys.exit(7)
 """
-#: Says which processes there are, then waits; ends by itself with 3 when it is interrupted.
+#: Ends by itself with 3 when it is interrupted.
 WAITING = """
-import os, signal, sys
-import psutil
-root = psutil.Process(int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid())
-print(*(process.pid for process in root.children(recursive=True)), flush=True)
+import signal, sys
 try:
+    print("ready", flush=True)
     signal.pause()
 except KeyboardInterrupt:
     sys.exit(3)
 """
-
-
-def seen(line):
-    """Return the processes of that line of numbers, as long as they are there."""
-    return [psutil.Process(int(pid)) for pid in line.split() if psutil.pid_exists(int(pid))]
 
 
 def test_a_bare_client_reaches_a_cluster_that_has_the_projects_code(project):
@@ -49,10 +41,8 @@ def test_a_bare_client_reaches_a_cluster_that_has_the_projects_code(project):
 
     done = project.run("run", "--cluster", "cluster.yaml", "--json", sys.executable, "job.py")
 
-    answer, pids = done.stdout.splitlines()
-    assert (answer, done.returncode) == ("42", 7)
-    assert len(pids.split()) >= 4, "scheduler, nanny, worker and the command"
-    assert psutil.wait_procs(seen(pids), timeout=GONE)[1] == []
+    assert (done.stdout, done.returncode) == ("42\n", 7), done.stderr
+    assert project.left() == []
     (report,) = done.stderr.splitlines()
     said = json.loads(report)
     assert said["exit_code"] == 7
@@ -63,7 +53,7 @@ def test_a_bare_client_reaches_a_cluster_that_has_the_projects_code(project):
 @pytest.mark.parametrize(
     ("number", "command", "code"),
     [
-        (signal.SIGTERM, ["sh", "-c", 'python="$1"; "$python" job.py $PPID; exit 0', "sh", sys.executable], 143),
+        (signal.SIGTERM, ["sh", "-c", '"$0" job.py; exit 0', sys.executable], 143),
         (signal.SIGINT, [sys.executable, "job.py"], 3),
     ],
     ids=["SIGTERM to a shell and what it started", "SIGINT that the command handles"],
@@ -71,15 +61,15 @@ def test_a_bare_client_reaches_a_cluster_that_has_the_projects_code(project):
 def test_a_signal_is_passed_to_the_command_and_the_cluster_ends(project, number, command, code):
     project.write("job.py", WAITING)
 
-    with project.started("run", "--cluster", "cluster.yaml", "--no-code", "--", *command) as process:
-        family = seen(process.stdout.readline())
-        assert len(family) >= 4
+    with project.started(*RUN, *command) as process:
+        assert process.stdout.readline() == "ready\n"
+        assert len(project.processes()) >= 5, "daskbridge, scheduler, nanny, worker and the command"
         process.send_signal(number)
         _, said = process.communicate(timeout=LONG)
 
-        assert process.returncode == code, said
-        assert psutil.wait_procs(family, timeout=GONE)[1] == []
-        assert "Traceback" not in said
+    assert process.returncode == code, said
+    assert project.left() == []
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
@@ -93,36 +83,32 @@ def test_a_signal_is_passed_to_the_command_and_the_cluster_ends(project, number,
     ids=["SIGTERM while it starts", "SIGTERM while it connects", "SIGTERM as the command starts", "SIGINT"],
 )
 def test_a_signal_while_the_cluster_starts_ends_it_cleanly(project, number, step):
-    arguments = ["run", "--cluster", "cluster.yaml", "--", "sh", "-c", "sleep 1000; exit 0"]
-    with project.started(*arguments) as process:
+    with project.started(*RUN, "sh", "-c", "sleep 1000; exit 0") as process:
         for line in process.stderr:
             if f": {step} " in line:
                 break
-        family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
         printed, said = process.communicate(timeout=LONG)
 
-        assert process.returncode == 128 + number, said
-        assert psutil.wait_procs(family, timeout=GONE)[1] == []
-        assert printed == ""
-        assert "Traceback" not in said
+    assert (process.returncode, printed) == (128 + number, ""), said
+    assert project.left() == []
+    assert "Traceback" not in said
 
 
-def test_a_second_signal_while_the_cluster_ends_leaves_nothing(project):
+def test_a_second_signal_while_the_cluster_ends_changes_nothing(project):
     project.write("job.py", WAITING)
-    arguments = ["run", "--cluster", "cluster.yaml", "--no-code", "--", sys.executable, "job.py"]
 
-    with project.started(*arguments) as process:
-        family = seen(process.stdout.readline())
-        command = next(each for each in family if "job.py" in each.cmdline())
-        process.send_signal(signal.SIGTERM)
-        command.wait(GONE)
+    with project.started(*RUN, sys.executable, "job.py") as process:
+        assert process.stdout.readline() == "ready\n"
+        (command,) = [each for each in psutil.Process(process.pid).children() if "job.py" in each.cmdline()]
+        process.send_signal(signal.SIGINT)
+        command.wait(LONG)
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=LONG)
 
-        assert process.returncode == 143, said
-        assert psutil.wait_procs(family, timeout=GONE)[1] == []
-        assert "Traceback" not in said
+    assert process.returncode == 3, said
+    assert project.left() == []
+    assert "Traceback" not in said
 
 
 def test_a_command_that_does_not_exist_starts_nothing(project):
@@ -152,26 +138,22 @@ def test_the_command_reads_the_terminal_and_gives_it_back(project):
     )
     terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
     shell = '"$0" run --cluster cluster.yaml --no-code "$1" job.py; echo "code $?"; read last; echo "<$last>"'
-    process = subprocess.Popen(
-        [sys.executable, "-c", terminal, "sh", "-c", shell, Path(sys.executable).with_name("daskbridge"), sys.executable],
-        cwd=project.path,
-        env=project.environ,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        bufsize=0,
-    )
-    with process:
-        try:
-            talk = [(b"name? ", b"you\n"), (b"wait ", b"\x03"), (b"code 5", b"again\n"), (b"<again>", b"")]
-            for prompt, answer in talk:
-                heard = b""
-                while prompt not in heard:
-                    piece = process.stdout.read(1)
-                    assert piece, heard
-                    heard += piece
-                process.stdin.write(answer)
-            process.stdin.close()
-            process.stdout.read()
-            assert process.wait(LONG) == 0
-        finally:
-            process.kill()
+    command = [sys.executable, "-c", terminal, "sh", "-c", shell, DASKBRIDGE, sys.executable]
+
+    with project.started(*command, stderr=None, text=False, bufsize=0) as process:
+        for prompt, answer in [
+            (b"name? ", b"you\n"),
+            (b"wait ", b"\x03"),
+            (b"code 5", b"again\n"),
+            (b"<again>", b""),
+        ]:
+            heard = b""
+            while prompt not in heard:
+                piece = process.stdout.read(1)
+                assert piece, heard
+                heard += piece
+            process.stdin.write(answer)
+        process.communicate(timeout=LONG)
+
+    assert process.returncode == 0
+    assert project.left() == []

@@ -96,6 +96,7 @@ def test_a_root_that_its_repository_ignores_was_chosen_on_purpose(project):
 
 def test_include_brings_back_what_was_ignored_and_only_that(project):
     root = project({".gitignore": "data/\n*.csv", "data/big.bin": "", "data/small.json": "", "a.csv": ""})
+    project({"data/.gitignore": "!*"})
     assert shipped(root, include=["data/*.json", "a.csv"]) == [".gitignore", "a.csv", "data/small.json"]
 
 

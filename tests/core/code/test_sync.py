@@ -38,6 +38,10 @@ async def cluster(workers=2, clients=1):
         yield scheduler, *made
 
 
+def bounded(scenario):
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
 def worker(scheduler, name, **options):
     return Worker(scheduler.address, name=name, nthreads=1, host="127.0.0.1", dashboard=False, **options)
 
@@ -62,6 +66,7 @@ def test_workers_that_share_a_process_share_an_installation_and_leave_no_trace(t
             assert {receipt.digest for receipt in told} == {bundle.digest}
             assert [receipt.source for receipt in told] == ["driver"] + ["cache"] * 8
             assert await driver.submit(ask) == 1
+            assert (await driver.submit(lambda: sys.path[0])).startswith(str(cache))
             async with worker(scheduler, "late"):
                 assert "late" in {receipt.name for receipt in await receipts(driver)}
             assert "late" not in {receipt.name for receipt in await receipts(driver)}
@@ -72,7 +77,7 @@ def test_workers_that_share_a_process_share_an_installation_and_leave_no_trace(t
                 "daskbridge-code"
             }
 
-    asyncio.run(scenario())
+    bounded(scenario)
     assert "shipped_module" not in sys.modules
     assert sys.path == before
 
@@ -85,7 +90,7 @@ def test_code_can_be_exchanged_once_nobody_uses_it(tmp_path, cache):
                 assert await driver.submit(ask, pure=False) == answer
                 await forget_code(driver)
 
-    asyncio.run(scenario())
+    bounded(scenario)
 
 
 def test_clients_with_the_same_code_share_it_until_the_last_one_forgets_it(tmp_path, cache):
@@ -95,13 +100,31 @@ def test_clients_with_the_same_code_share_it_until_the_last_one_forgets_it(tmp_p
         async with cluster(clients=2) as (_, first, second):
             told = await sync_code(first, one, exclusive=False)
             assert await sync_code(second, same, exclusive=False) == told
-            await forget_code(first)
-            assert await second.submit(ask) == 1
             await forget_code(second)
+            assert await first.submit(ask) == 1
+            await forget_code(first)
             with pytest.raises(ModuleNotFoundError):
-                await second.submit(ask, pure=False)
+                await first.submit(ask, pure=False)
 
-    asyncio.run(scenario())
+    bounded(scenario)
+
+
+def test_clients_that_come_and_go_at_once_do_not_disturb_each_other(tmp_path, cache):
+    bundle, before = make(tmp_path, "one", "ANSWER = 1"), list(sys.path)
+
+    async def use(driver):
+        await sync_code(driver, bundle, exclusive=False)
+        assert await driver.submit(ask, pure=False) == 1
+        await forget_code(driver)
+
+    async def scenario():
+        async with cluster(clients=6) as (scheduler, *drivers):
+            for _ in range(3):
+                await asyncio.gather(*map(use, drivers))
+            assert "daskbridge-code" not in {*scheduler.plugins, *scheduler.worker_plugins}
+
+    bounded(scenario)
+    assert sys.path == before
 
 
 def test_other_code_is_refused_on_a_shared_cluster_while_the_first_is_in_use(tmp_path, cache):
@@ -120,7 +143,7 @@ def test_other_code_is_refused_on_a_shared_cluster_while_the_first_is_in_use(tmp
                 await sync_code(third, other, exclusive=False)
                 assert await third.submit(ask, pure=False) == 2
 
-    asyncio.run(scenario())
+    bounded(scenario)
 
 
 def test_two_clusters_in_one_process_can_not_run_different_code(tmp_path, cache):
@@ -134,7 +157,7 @@ def test_two_clusters_in_one_process_can_not_run_different_code(tmp_path, cache)
             assert not any("daskbridge" in op for op in elsewhere.handlers)
             assert await first.submit(ask) == 1
 
-    asyncio.run(scenario())
+    bounded(scenario)
 
 
 def test_a_worker_without_the_code_fails_the_sync_with_its_cause_and_is_closed(tmp_path, cache):
@@ -156,7 +179,7 @@ def test_a_worker_without_the_code_fails_the_sync_with_its_cause_and_is_closed(t
             }
             assert "daskbridge-code" not in scheduler.worker_plugins
 
-    asyncio.run(scenario())
+    bounded(scenario)
 
 
 def test_on_a_shared_cluster_a_worker_without_the_code_is_left_alone(tmp_path, cache):
@@ -169,7 +192,7 @@ def test_on_a_shared_cluster_a_worker_without_the_code_is_left_alone(tmp_path, c
                 await sync_code(driver, bundle, exclusive=False)
             assert await driver.submit(int, workers=["bad"]) == 0
 
-    asyncio.run(scenario())
+    bounded(scenario)
 
 
 async def refuse(**_):
@@ -186,7 +209,7 @@ def test_nodes_fetch_from_a_store_without_burdening_the_scheduler(tmp_path, cach
             assert not list(cache.rglob("archive"))
             assert await driver.submit(ask) == 1
 
-    asyncio.run(scenario())
+    bounded(scenario)
 
 
 def test_a_store_that_fails_does_not_show_its_address(tmp_path, cache):
@@ -199,7 +222,7 @@ def test_a_store_that_fails_does_not_show_its_address(tmp_path, cache):
                 await sync_code(driver, bundle)
             assert "hunter2" not in str(caught.value)
 
-    asyncio.run(scenario())
+    bounded(scenario)
 
 
 def test_a_damaged_upload_is_refused_and_not_kept(tmp_path, cache):
@@ -211,7 +234,7 @@ def test_a_damaged_upload_is_refused_and_not_kept(tmp_path, cache):
             with pytest.raises(BundleError, match="damaged on its way"):
                 await sync_code(driver, bundle)
 
-    asyncio.run(scenario())
+    bounded(scenario)
     assert not list(cache.rglob("archive"))
 
 
@@ -231,4 +254,4 @@ def test_time_is_bounded(tmp_path, cache):
                     await sync_code(driver, bundle, timeout=0.5)
                 never.set()
 
-    asyncio.run(scenario())
+    bounded(scenario)

@@ -15,6 +15,12 @@ from daskbridge.errors import TopologyError
 from daskbridge.plugins import ClusterPlugin, Orchestrator, hookimpl
 heard = []
 
+def twice(topology):
+    return replace(topology, start_timeout=topology.start_timeout * 2)
+
+def later(topology):
+    return replace(topology, start_timeout=topology.start_timeout + 1)
+
 @hookimpl
 """
 
@@ -38,28 +44,30 @@ def hooks(site):
 
 def test_each_policy_gets_the_topology_that_the_one_before_returned(hooks, site):
     plugins = hooks(
-        "def daskbridge_topology(topology):\n    return replace(topology, max_lifetime=topology.max_lifetime * 2)",
+        "def daskbridge_topology(topology):\n    return twice(topology)",
         "def daskbridge_topology(target):\n    return None",
-        "def daskbridge_topology(topology, target):\n    return replace(topology, max_lifetime=topology.max_lifetime + 1)",
+        "def daskbridge_topology(topology, target):\n    return later(topology)",
     )
 
     plugins._registry.load("site2")  # asked for by name before the others
-    changed = plugins.topology(Dask(max_lifetime=10), plugins.target("document"))
+    changed = plugins.topology(Dask(start_timeout=10), plugins.target("document"))
 
-    assert changed == Dask(max_lifetime=21)
+    assert changed == Dask(start_timeout=21)
 
 
 def test_a_policy_may_refuse_in_words_of_its_own(hooks):
     plugins = hooks('def daskbridge_topology():\n    raise TopologyError("workers: at most 8 here")')
 
-    with pytest.raises(TopologyError, match="^workers: at most 8 here$"):
+    with pytest.raises(TopologyError, match=r"^workers: at most 8 here$"):
         plugins.topology(Dask(workers=WorkerGroup(9)), plugins.target("document"))
 
 
 def test_a_policy_that_fails_ends_the_run_and_is_named(hooks):
     plugins = hooks("def daskbridge_topology():\n    return {}['team']")
 
-    with pytest.raises(PluginError, match=r"plugin 'site0' \(site0 1.0\) failed in daskbridge_topology: KeyError: 'team'") as caught:
+    with pytest.raises(
+        PluginError, match=r"plugin 'site0' \(site0 1.0\) failed in daskbridge_topology: KeyError: 'team'"
+    ) as caught:
         plugins.topology(Dask(), plugins.target("document"))
     assert isinstance(caught.value.__cause__, KeyError)
 
@@ -76,18 +84,22 @@ def test_the_first_answer_says_which_code_ships(hooks, run):
 
 def test_cluster_plugins_are_collected_in_order_and_may_be_generated(hooks, run):
     plugins = hooks(
-        "def daskbridge_cluster_plugins(topology, run):\n    return [ClusterPlugin('a', 1), ClusterPlugin('b', 2)]",
-        "def daskbridge_cluster_plugins():\n    yield ClusterPlugin('c', 3)",
+        "def daskbridge_cluster_plugins(run):\n    return [ClusterPlugin(x, run.name) for x in 'ab']",
+        "def daskbridge_cluster_plugins(topology):\n    yield ClusterPlugin('c', topology)",
         "def daskbridge_cluster_plugins():\n    return None",
     )
 
     found = plugins.cluster_plugins(Dask(), run)
 
-    assert found == [ClusterPlugin("a", 1), ClusterPlugin("b", 2), ClusterPlugin("c", 3)]
+    assert found == [ClusterPlugin("a", "test"), ClusterPlugin("b", "test"), ClusterPlugin("c", Dask())]
 
 
 WRONG = {
-    "topology": ("topology", "return 3", "answered daskbridge_topology with 3; expected a Dask topology or None"),
+    "topology": (
+        "topology",
+        "return 3",
+        "answered daskbridge_topology with 3; expected a Dask topology or None",
+    ),
     "cluster plugins": (
         "cluster_plugins",
         "return ['lease']",
@@ -132,7 +144,7 @@ def test_two_orchestrators_that_claim_the_process_are_both_named(hooks):
     source = "def daskbridge_orchestrators():\n    return [Orchestrator('here', detect=lambda: True)]"
     plugins = hooks(source, source)
 
-    with pytest.raises(PluginError, match="two orchestrators claim this process: .*site0") as caught:
+    with pytest.raises(PluginError, match=r"two orchestrators claim this process: .*site0") as caught:
         plugins.orchestrator()
     assert "site1" in str(caught.value)
     assert caught.value.__notes__ == [f"hint: disable one with {DENY}"]
@@ -150,4 +162,6 @@ def test_a_listener_that_raises_is_logged_and_stops_nobody(hooks, run, caplog):
 
     assert site0_site0.heard == site2_site2.heard == [("connect", "done", "tcp://127.0.0.1:1")]
     (warning,) = caplog.records
-    assert "plugin 'site1' (site1 1.0) failed in daskbridge_step: ZeroDivisionError" in str(warning.exc_info[1])
+    assert "plugin 'site1' (site1 1.0) failed in daskbridge_step: ZeroDivisionError" in str(
+        warning.exc_info[1]
+    )

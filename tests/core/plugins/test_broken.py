@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 
 import pytest
@@ -11,7 +13,10 @@ from daskbridge.plugins._registry import DENY
 
 HOOK = "from daskbridge.plugins import Serializer, hookimpl\n"
 BROKEN = {
-    "missing import": ("import not_there_at_all", "can't be loaded: ModuleNotFoundError: No module named 'not_there"),
+    "missing import": (
+        "import not_there_at_all",
+        "can't be loaded: ModuleNotFoundError: No module named 'not_there",
+    ),
     "error on import": ("1 / 0", "can't be loaded: ZeroDivisionError: division by zero"),
     "exit on import": ("raise SystemExit(3)", "can't be loaded: SystemExit: 3"),
     "wrong arguments": (
@@ -20,7 +25,7 @@ BROKEN = {
     ),
     "misspelt hook": (
         HOOK + "@hookimpl\ndef daskbridge_serializer(): ...",
-        "can't be used: it implements an unknown hook 'daskbridge_serializer'; did you mean 'daskbridge_serializers'",
+        "can't be used: it implements an unknown hook 'daskbridge_serializer'; did you mean 'daskbridge_s",
     ),
     "wrapper": (
         HOOK + "@hookimpl(wrapper=True)\ndef daskbridge_serializers():\n    return (yield)",
@@ -60,7 +65,7 @@ def test_a_broken_plugin_is_an_error_when_it_is_asked_for(site, said, caplog):
     for _ in range(2):
         with pytest.raises(PluginError, match=said) as caught:
             plugins.serializer("acme")
-        assert caught.value.__notes__ == [f"hint: update or uninstall it, or set {DENY}=acme"]
+        assert caught.value.__notes__ == [f"hint: uninstall or update it, or set {DENY}=acme"]
     assert plugins.serializer("other").name == "other"
     assert caplog.records == []
 
@@ -70,6 +75,17 @@ def test_a_broken_plugin_is_listed_with_its_error(site, said, caplog):
 
     assert (info.status, info.distribution, info.version, info.provides) == ("broken", "acme-dask", "0.3", ())
     assert re.match(said, info.error)
+
+
+def test_the_command_warns_on_stderr_and_stdout_stays_json(site):
+    site.add("acme-dask", "acme", "1 / 0", version="0.3")
+
+    done = site.run("-c", "from daskbridge.cli import main; main()", "plugins", "--json", environ=os.environ)
+
+    assert {info["name"]: info["status"] for info in json.loads(done.stdout)}["acme"] == "broken"
+    assert (
+        done.stderr == "plugin 'acme' (acme-dask 0.3) can't be loaded: ZeroDivisionError: division by zero\n"
+    )
 
 
 def test_one_plugin_name_of_two_distributions_names_both(site, caplog):
@@ -122,7 +138,11 @@ def daskbridge_serializers():
     [
         (RAISES, "plugin 'acme' (acme-dask 1.0) failed in daskbridge_serializers: OSError: no catalogue"),
         (LATE, "plugin 'acme' (acme-dask 1.0) failed in daskbridge_serializers: OSError: no catalogue"),
-        (NO_SERIALIZER, "plugin 'acme' (acme-dask 1.0) answered daskbridge_serializers with 'acme'; expected Serializer objects"),
+        (
+            NO_SERIALIZER,
+            "plugin 'acme' (acme-dask 1.0) answered daskbridge_serializers with 'acme';"
+            " expected Serializer objects",
+        ),
     ],
     ids=["raises", "raises late", "answers wrongly"],
 )

@@ -62,7 +62,9 @@ def test_an_unknown_name_lists_what_there_is_and_the_nearest(site, acme):
     with pytest.raises(PluginError) as caught:
         site.plugins().serializer("acne")
 
-    assert str(caught.value) == "unknown serializer 'acne'; known: acme, document, other; did you mean 'acme'?"
+    assert (
+        str(caught.value) == "unknown serializer 'acne'; known: acme, document, other; did you mean 'acme'?"
+    )
 
 
 def test_an_unknown_target_lists_serializers_and_provisioners(site):
@@ -83,7 +85,9 @@ def test_two_plugins_that_offer_one_name_are_both_named(site):
     site.offer("acme-dask", "acme", name="cloud")
     site.offer("other-dask", "other", name="cloud")
 
-    with pytest.raises(PluginError, match=r"two plugins offer a serializer named 'cloud': .*acme.*") as caught:
+    with pytest.raises(
+        PluginError, match=r"two plugins offer a serializer named 'cloud': .*acme.*"
+    ) as caught:
         site.plugins().serializer("cloud")
     assert "other" in str(caught.value)
     assert caught.value.__notes__ == [f"hint: disable one with {DENY}"]
@@ -104,7 +108,7 @@ def test_two_plugins_that_offer_one_provisioner_are_both_named(site):
     site.add("acme-dask", "acme", source)
     site.add("other-dask", "other", source)
 
-    with pytest.raises(PluginError, match="two plugins offer a provisioner named 'cloud': .*acme") as caught:
+    with pytest.raises(PluginError, match=r"two plugins offer a provisioner named 'cloud': .*acme") as caught:
         site.plugins().provisioner("cloud")
     assert "other" in str(caught.value)
     assert site.plugins(**{DENY: "acme"}).provisioner("cloud").name == "cloud"
@@ -115,7 +119,9 @@ def test_an_allow_list_leaves_out_the_others_but_not_the_core(site, acme):
 
     assert plugins.names("daskbridge_serializers") == ["acme", "document"]
     assert acme not in sys.modules
-    with pytest.raises(PluginError, match=f"'other' .other-dask 1.0. is disabled: {ALLOW} does not name") as caught:
+    with pytest.raises(
+        PluginError, match=f"'other' .other-dask 1.0. is disabled: {ALLOW} does not name"
+    ) as caught:
         plugins.serializer("other")
     assert caught.value.__notes__ == [f"hint: change the environment variable {ALLOW}"]
 
