@@ -62,10 +62,13 @@ class ClusterClass:
             else:
                 await asyncio.to_thread(cluster.scale, number)
         except Exception as error:
+            failure = ProvisioningError(f"{_title(call)} could not be started: {type(error).__name__}: {error}")
             if handle is not None:
-                await handle.close("failed to scale")
-            msg = f"{_title(call)} could not be started: {type(error).__name__}: {error}"
-            raise ProvisioningError(msg) from error
+                try:
+                    await handle.close("failed to scale")
+                except Exception as closing:  # noqa: BLE001 -- any class's any error, kept as a note
+                    failure.add_note(f"and it could not be closed: {type(closing).__name__}: {closing}")
+            raise failure from error
         except asyncio.CancelledError:
             if handle is not None:
                 await asyncio.shield(handle.close("cancelled"))

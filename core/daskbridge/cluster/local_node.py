@@ -58,13 +58,13 @@ async def workers(spec: dict[str, Any], reply: Callable[..., None]) -> None:
     async def start(group: str, name: str) -> None:
         from distributed import Nanny
 
-        nanny = nannies[name] = Nanny(
-            spec["scheduler"], name=name, host="127.0.0.1", dashboard=False, **spec["groups"][group]
-        )
         try:
-            await nanny
+            nannies[name] = Nanny(
+                spec["scheduler"], name=name, host="127.0.0.1", dashboard=False, **spec["groups"][group]
+            )
+            await nannies[name]
         except Exception as error:  # noqa: BLE001 -- whatever keeps a worker from starting is reported
-            del nannies[name]
+            nannies.pop(name, None)
             reply(failed=name, error=f"{type(error).__name__}: {error}")
 
     async def scale(group: str, number: int) -> None:

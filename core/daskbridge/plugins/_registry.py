@@ -57,7 +57,7 @@ class Entry:
     @property
     def hint(self) -> str:
         """Say how to go on without this plugin."""
-        return f"uninstall or update it, or set {DENY}={self.name}"
+        return f"uninstall it, install another version, or set {DENY}={self.name}"
 
 
 def distribution(point: EntryPoint) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: A task parses about a third of a second: long beside Dask's millisecond, short for a progress display.
+#: A task takes a fraction of a second: long beside Dask's millisecond, short for a progress display.
 BATCH_BYTES = 1_000_000
 BATCH_FILES = 200
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import warnings
 from collections import Counter
 from dataclasses import astuple, dataclass
@@ -13,6 +14,10 @@ from census.files import Package, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+#: Where a statement holds further ones.
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
 @dataclass(frozen=True)
@@ -36,17 +41,20 @@ Tally: TypeAlias = dict[Package, Counts]
 
 def count_batch(sources: Iterable[Source]) -> Tally:
     """Parse the files and return the figures of each package."""
-    return merge([{source.package: count(Path(source.path).read_bytes())} for source in sources])
+    gc.disable()  # syntax trees have no cycles; looking for some takes a third of the time
+    try:
+        return merge([{source.package: count(Path(source.path).read_bytes())} for source in sources])
+    finally:
+        gc.enable()
 
 
 def count(code: bytes) -> Counts:
     """Parse one file's content: functions (also methods, not lambdas), classes, import statements."""
     lines = code.count(b"\n") + (not code.endswith(b"\n") and bool(code))
-    kinds: Counter[type[ast.AST]] = Counter()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old packages have invalid escapes; Python would tell of each
-            kinds.update(map(type, ast.walk(ast.parse(code))))
+            kinds = Counter(map(type, _statements(ast.parse(code))))
     except (SyntaxError, ValueError, RecursionError):
         return Counts(files=1, bytes=len(code), lines=lines, broken=1)
     return Counts(
@@ -57,6 +65,15 @@ def count(code: bytes) -> Counts:
         classes=kinds[ast.ClassDef],
         imports=kinds[ast.Import] + kinds[ast.ImportFrom],
     )
+
+
+def _statements(tree: ast.AST) -> list[ast.AST]:
+    """Return the tree's statements at every depth; unlike ``ast.walk``, pass over expressions."""
+    found = [tree]
+    for node in found:  # grows while it is walked
+        for block in BLOCKS:
+            found += getattr(node, block, ())
+    return found
 
 
 def merge(tallies: Iterable[Tally]) -> Tally:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
+
+from daskbridge.cli._run import _Signals
 
 LONG = 60
 DASKBRIDGE = Path(sys.executable).with_name("daskbridge")
@@ -93,6 +96,30 @@ def test_a_signal_while_the_cluster_starts_ends_it_cleanly(project, number, step
     assert (process.returncode, printed) == (128 + number, ""), said
     assert project.left() == []
     assert "Traceback" not in said
+
+
+def test_a_signal_that_comes_before_the_command_is_there_reaches_it():
+    before = signal.getsignal(signal.SIGTERM)
+    with _Signals() as signals:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as an open cluster changes it
+        signals.hold()
+        signal.raise_signal(signal.SIGTERM)
+        with subprocess.Popen(["sleep", "1000"], process_group=0) as command:
+            signals.pass_to(command)
+            assert command.wait(LONG) == -signal.SIGTERM
+
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    """Under nohup the command inherits that SIGHUP is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _Signals() as signals:
+            signals.hold()
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_second_signal_while_the_cluster_ends_changes_nothing(project):

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from daskbridge.code import CodeSpec, project_spec, scan
+from daskbridge.code import CodeSpec, default_spec, project_spec, scan
+from daskbridge.code.plugin import daskbridge_code_source
 from daskbridge.errors import BundleError
 
 TELL = """
@@ -69,6 +71,13 @@ def test_a_directory_can_be_named(project):
     root = project({"src/package/a.py": "", "b.py": ""})
     [named] = project_spec(root).roots
     assert (named.path, named.sys_path) == (root, ("", "src"))
+
+
+def test_the_cores_code_source_takes_the_orchestrators_root_else_the_scripts_project(project):
+    root = project({"b.py": ""})
+    [named] = daskbridge_code_source(SimpleNamespace(code_root=root)).roots
+    assert named.path == root
+    assert daskbridge_code_source(SimpleNamespace(code_root=None)) == default_spec()
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from pathlib import Path
 
 import dask.config
 import pytest
 from distributed import Client, Scheduler, Worker
 
-from daskbridge.code import CodeSpec, build_bundle, forget_code, publish, receipts, sync_code
+from daskbridge.code import CodeSpec, Root, build_bundle, forget_code, publish, receipts, sync_code
 from daskbridge.errors import BundleError
 
 
@@ -80,6 +81,29 @@ def test_workers_that_share_a_process_share_an_installation_and_leave_no_trace(t
     bounded(scenario)
     assert "shipped_module" not in sys.modules
     assert sys.path == before
+
+
+def test_several_roots_and_an_entry_module_are_imported_by_their_own_names(tmp_path, cache):
+    for path in ("one/src/in_one.py", "two/in_two.py", "dags/flow.py"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch()
+    roots = [Root(tmp_path / "one", ["src"]), tmp_path / "two"]
+    spec = CodeSpec(roots, modules={"unusual_prefix_x_flow": tmp_path / "dags/flow.py"})
+    bundle = build_bundle(spec, directory=tmp_path)
+
+    def imported():
+        import in_one
+        import in_two
+        import unusual_prefix_x_flow
+
+        return [Path(module.__file__).name for module in (in_one, in_two, unusual_prefix_x_flow)]
+
+    async def scenario():
+        async with cluster(workers=1) as (_, driver):
+            await sync_code(driver, bundle)
+            assert await driver.submit(imported) == ["in_one.py", "in_two.py", "unusual_prefix_x_flow.py"]
+
+    bounded(scenario)
 
 
 def test_code_can_be_exchanged_once_nobody_uses_it(tmp_path, cache):

@@ -19,6 +19,29 @@ MAIN = Path(__file__).parents[3] / "examples" / "census" / "main.py"
 #: More files than eight tasks take: the tree gets a second level.
 SMALL_FILES = 1700
 
+NESTED = """
+match 1:
+    case 1:
+        import a
+    case _:
+        try:
+            from b import c
+        except* ValueError:
+            class D: pass
+        else:
+            def e(): pass
+        finally:
+            with f as g:
+                for h in i:
+                    while j:
+                        async def k(): pass
+                    else:
+                        import l
+                if m: pass
+                elif n:
+                    class O: pass
+"""
+
 
 def census(*arguments, cwd):
     command = [sys.executable, str(MAIN), *arguments]
@@ -37,6 +60,7 @@ def tree(tmp_path):
         (small / f"m{number}.py").write_text("import a, b\n\n\nasync def f(): return lambda: 1\n")
     (root / "alone.py").write_bytes(b"# coding: latin-1\nclass \xe9: pass\npattern = '\\d'")
     (root / "empty.py").touch()
+    (root / "nested.py").write_text(NESTED)
     (root / "wrong.py").write_text("def f(:\n")
     (root / "null.py").write_bytes(b"a = 1\n\0\n")
     (root / "data.txt").write_text("import this\n")

@@ -102,7 +102,7 @@ WRONG = {
     ),
     "cluster plugins": (
         "cluster_plugins",
-        "return ['lease']",
+        "return 'lease'",
         "answered daskbridge_cluster_plugins with 'lease'; expected ClusterPlugin objects",
     ),
     "orchestrators": (

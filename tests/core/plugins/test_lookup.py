@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -49,6 +51,7 @@ sys.addaudithook(lambda event, args: event == "open" and opened.append(str(args[
 from daskbridge.plugins import plugins
 for _ in range(3):
     plugins().serializer("acme")
+assert plugins() is plugins()
 assert not [name for name in ({acme!r}, "distributed", "daskbridge.cluster") if name in sys.modules], "heavy"
 assert plugins().names("daskbridge_serializers") == ["acme", "document", "other"]
 print(sum(name.endswith("acme_dask-1.0.dist-info/entry_points.txt") for name in opened))
@@ -56,6 +59,19 @@ print(sum(name.endswith("acme_dask-1.0.dist-info/entry_points.txt") for name in 
     done = site.run("-c", probe, environ=os.environ)
 
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def test_threads_that_ask_at_once_get_the_same_plugin(site):
+    slow = "from daskbridge.plugins import Serializer, hookimpl\nsum(range(3_000_000))\n"
+    site.add("acme-dask", "acme", slow + "@hookimpl\ndef daskbridge_serializers(): return Serializer('acme', len)")
+    plugins, together = site.plugins(), Barrier(4)
+
+    def ask(_):
+        together.wait(20)
+        return plugins.serializer("acme")
+
+    with ThreadPoolExecutor(4) as threads:
+        assert {found.name for found in threads.map(ask, range(4))} == {"acme"}
 
 
 def test_an_unknown_name_lists_what_there_is_and_the_nearest(site, acme):
