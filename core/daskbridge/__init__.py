@@ -1,4 +1,4 @@
-"""Describe a transient Dask cluster once; any orchestrator's task gets it, with the user's code on every node."""
+"""Describe a transient Dask cluster once; any orchestrator's task gets it, with your code on every node."""
 
 from __future__ import annotations
 

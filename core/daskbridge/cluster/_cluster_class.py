@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from daskbridge.plugins import Run
     from daskbridge.topology import Dask
 
+
 class AnyCluster(Protocol):
     """Name what is used of a cluster object: the synchronous face that all of them share."""
 
@@ -62,7 +63,9 @@ class ClusterClass:
             else:
                 await asyncio.to_thread(cluster.scale, number)
         except Exception as error:
-            failure = ProvisioningError(f"{_title(call)} could not be started: {type(error).__name__}: {error}")
+            failure = ProvisioningError(
+                f"{_title(call)} could not be started: {type(error).__name__}: {error}"
+            )
             if handle is not None:
                 try:
                     await handle.close("failed to scale")
@@ -78,7 +81,9 @@ class ClusterClass:
     async def attach(self, ref: ClusterRef) -> WrappedCluster:
         """Refuse: a cluster object belongs to its process; attach with ``existing``."""
         msg = f"cluster {ref.name!r} belongs to another process"
-        raise ProvisioningError(msg, hint=f"use provisioner 'existing' with the address {ref.scheduler_address}")
+        raise ProvisioningError(
+            msg, hint=f"use provisioner 'existing' with the address {ref.scheduler_address}"
+        )
 
     def _call(self, topology: Dask) -> Callable[[], AnyCluster]:
         given = options(topology, self.name, {"class": str, "keywords": Mapping})
@@ -176,7 +181,7 @@ async def _in_thread(call: Callable[[], AnyCluster]) -> AnyCluster:
 def _import(name: str | None) -> Callable[..., AnyCluster]:
     path = "provisioner_options.cluster-class.class"
     if not name:
-        msg = f"{path} is missing; expected the dotted name of a cluster class, e.g. 'dask_jobqueue.SLURMCluster'"
+        msg = f"{path} is missing; expected a class's dotted name, e.g. 'dask_jobqueue.SLURMCluster'"
         raise TopologyError(msg)
     from distributed.utils import import_term
 

@@ -51,7 +51,9 @@ class Existing:
 
     async def provision(self, topology: Dask, run: Run) -> SharedCluster:
         """Return a handle; the run connects next, with a bound."""
-        return SharedCluster(ClusterRef(self.name, run.name, self._find(topology), exclusive=False, owner="its owner"))
+        return SharedCluster(
+            ClusterRef(self.name, run.name, self._find(topology), exclusive=False, owner="its owner")
+        )
 
     async def attach(self, ref: ClusterRef) -> SharedCluster:
         """Return a handle on the cluster that ``ref`` names."""
@@ -66,7 +68,9 @@ class Existing:
                 address = json.loads(Path(file).read_text("utf-8"))["address"]
             except (OSError, ValueError, KeyError) as error:
                 msg = f"no scheduler address in the scheduler file {file!r}: {error}"
-                raise ProvisioningError(msg, hint="it is what 'dask scheduler --scheduler-file' writes") from error
+                raise ProvisioningError(
+                    msg, hint="it is what 'dask scheduler --scheduler-file' writes"
+                ) from error
         if address is None:
             import dask.config
 
@@ -89,7 +93,8 @@ class SharedCluster:
 
     async def scale(self, group: str, number: int) -> None:
         """Refuse: it is not ours."""
-        msg = f"can't bring group {group!r} to {number} workers: the cluster {self.ref.scheduler_address} is not ours"
+        address = self.ref.scheduler_address
+        msg = f"can't bring group {group!r} to {number} workers: the cluster at {address} is not ours"
         raise ProvisioningError(msg, hint="scale it where it was started")
 
     async def failure(self) -> str | None:

@@ -59,12 +59,16 @@ def fit(topology: Dask, machine: Machine, *, exact: bool = False) -> tuple[dict[
             f"one worker of each group needs {_mib(least)}, this machine has {_mib(machine.memory)}"
             f" ({', '.join(f'{name}: {_mib(need or LEAST_MEMORY)}' for name, need in needs.items())})"
         )
-        raise ProvisioningError(msg, hint="lower resources.memory, or choose a provisioner with larger machines")
+        raise ProvisioningError(
+            msg, hint="lower resources.memory, or choose a provisioner with larger machines"
+        )
     most = sum(asked.values()) if exact else max(LEAST_WORKERS, WORKERS_PER_CPU * machine.cpus, len(asked))
     numbers = _lower(asked, needs, most, machine.memory)
     if exact and numbers != asked:
         msg = f"{_total(asked, needs)} asked exactly, this machine has {_mib(machine.memory)}"
-        raise ProvisioningError(msg, hint="ask for fewer workers or less memory, or drop provisioner_options.local.exact")
+        raise ProvisioningError(
+            msg, hint="ask for fewer workers or less memory, or drop provisioner_options.local.exact"
+        )
     total = sum(numbers.values())
     free = machine.memory - sum(numbers[name] * (need or 0) for name, need in needs.items())
     unsized = sum(numbers[name] for name, need in needs.items() if need is None)
@@ -116,4 +120,6 @@ def _mib(size: int) -> str:
 
 
 def _total(numbers: dict[str, int], needs: dict[str, int | None]) -> str:
-    return ", ".join(f"{number} x {_mib(needs[name] or LEAST_MEMORY)} ({name})" for name, number in numbers.items())
+    return ", ".join(
+        f"{number} x {_mib(needs[name] or LEAST_MEMORY)} ({name})" for name, number in numbers.items()
+    )

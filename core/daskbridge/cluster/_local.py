@@ -60,7 +60,7 @@ class LocalProvisioner:
             "dask-config",
         }
     )
-    adapts = {
+    adapts: Mapping[str, str] = {
         "images": "local nodes run in the driver's own environment",
         "scheduler-resources": "a local scheduler is not limited",
         "gpu": "local workers see the GPUs that this machine has",
@@ -87,7 +87,9 @@ class LocalProvisioner:
     async def attach(self, ref: ClusterRef) -> LocalCluster:
         """Refuse: a local cluster ends with the process that started it; attach with ``existing``."""
         msg = f"cluster {ref.name!r} belongs to another process"
-        raise ProvisioningError(msg, hint=f"use provisioner 'existing' with the address {ref.scheduler_address}")
+        raise ProvisioningError(
+            msg, hint=f"use provisioner 'existing' with the address {ref.scheduler_address}"
+        )
 
 
 class LocalCluster:
@@ -119,7 +121,9 @@ class LocalCluster:
         await workers.tell(role="workers", scheduler=address, groups=self._keywords(topology, shares))
         for group, share in shares.items():
             await workers.tell(group=group, number=share.number)
-        self._reports = asyncio.create_task(self._read(workers, sum(share.number for share in shares.values())))
+        self._reports = asyncio.create_task(
+            self._read(workers, sum(share.number for share in shares.values()))
+        )
         self._groups = frozenset(shares)
         self.ref = ClusterRef(
             kind=LocalProvisioner.name,
@@ -170,8 +174,9 @@ class LocalCluster:
         if self._reports is not None:
             self._reports.cancel()
             await asyncio.wait({self._reports})
+        grace = GRACE if hasattr(self, "ref") else 0  # who is still importing has nothing to end in order
         for child in reversed(self._children):
-            await child.close(GRACE)
+            await child.close(grace)
         await asyncio.to_thread(shutil.rmtree, self._directory)
 
     def _keywords(self, topology: Dask, shares: Mapping[str, Share]) -> dict[str, dict[str, Any]]:

@@ -42,4 +42,4 @@ class LogReceiver:
             arguments = (logger.name, level, "", 0, "[%s] %s", (worker, text), None)
             logger.handle(logger.makeRecord(*arguments, extra={"worker": worker}))
         else:
-            print(f"{worker} | {text}", file=sys.stderr)
+            sys.stderr.write(f"{worker} | {text}\n")

@@ -25,7 +25,9 @@ def options(topology: Dask, provisioner: str, known: Mapping[str, type | tuple[t
             raise TopologyError(msg)
         if not isinstance(value, known[key]) or (isinstance(value, bool) and known[key] is not bool):
             wanted = known[key]
-            names = wanted.__name__ if isinstance(wanted, type) else " or ".join(kind.__name__ for kind in wanted)
+            names = (
+                wanted.__name__ if isinstance(wanted, type) else " or ".join(kind.__name__ for kind in wanted)
+            )
             msg = f"{path}.{key} is {value!r}; expected a value of type {names}"
             raise TopologyError(msg)
     return given

@@ -36,6 +36,8 @@ def mismatch(driver: Versions, reported: Mapping[str, Any]) -> EnvironmentMismat
         found = sorted({versions.get(package, "-") for versions in workers.values()})
         rows.append((package, driver[package], scheduler.get(package, "-"), ", ".join(found) or "-"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = "\n".join(" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    table = "\n".join(
+        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    )
     hint = "use one image for all nodes, or set daskbridge.environment-check to warn or ignore"
     return EnvironmentMismatch(f"the nodes' environment differs in what breaks pickling\n{table}", hint=hint)

@@ -84,8 +84,10 @@ async def workers(spec: dict[str, Any], reply: Callable[..., None]) -> None:
         task.cancel()
     ends = (nanny.close(timeout=WORKER_GRACE, reason="cluster closed") for nanny in nannies.values())
     for end in await asyncio.gather(*ends, return_exceptions=True):
-        if isinstance(end, BaseException):  # a nanny that is still starting can't close; the process ends anyway
-            print(f"a worker did not close in order: {end!r}", file=sys.stderr)
+        if isinstance(
+            end, BaseException
+        ):  # a nanny that is still starting can't close; the process ends anyway
+            sys.stderr.write(f"a worker did not close in order: {end!r}\n")
 
 
 def _orders() -> asyncio.Queue[dict[str, Any] | None]:

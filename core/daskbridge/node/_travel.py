@@ -18,7 +18,7 @@ from typing import Any
 #: In the order in which a node executes them: a module may import only those before it.
 MODULES = ("_travel", "unpack", "activate", "install", "origin", "code", "logs", "guard")
 
-_LOADER = '''
+_LOADER = """
 def load(name, sources, module, cls, state):
     import json, linecache, sys, types, zlib
     if name not in sys.modules:
@@ -44,7 +44,7 @@ def load(name, sources, module, cls, state):
     made = kind.__new__(kind)
     made.__dict__.update(state)
     return made
-'''
+"""
 
 
 class Travels:

@@ -21,14 +21,19 @@ def comparable(versions: dict[str, Any]) -> dict[str, str]:
     that is absent is left out.
     """
     packages = versions.get("packages") or {}
-    found = {name: packages.get(name) for name in ("dask", "distributed", "cloudpickle", "msgpack", "numpy", "pandas")}
+    found = {
+        name: packages.get(name)
+        for name in ("dask", "distributed", "cloudpickle", "msgpack", "numpy", "pandas")
+    }
     python = ".".join(str(packages.get("python", "")).split(".")[:2])
     return {"python": python} | {name: str(version) for name, version in found.items() if version}
 
 
 def differences(mine: dict[str, str], theirs: dict[str, str]) -> dict[str, tuple[str, str]]:
     """Return what both have in different versions: package to (mine, theirs)."""
-    return {name: (mine[name], theirs[name]) for name in mine if name in theirs and mine[name] != theirs[name]}
+    return {
+        name: (mine[name], theirs[name]) for name in mine if name in theirs and mine[name] != theirs[name]
+    }
 
 
 class RunGuard(Travels, SchedulerPlugin):
@@ -50,6 +55,7 @@ class RunGuard(Travels, SchedulerPlugin):
         self.alive = alive
 
     async def start(self, scheduler: Scheduler) -> None:
+        """Learn who is there, and answer the driver's question from now on."""
         self._names = {address: str(state.name) for address, state in scheduler.workers.items()}
 
         def alive(*, leave: bool = False) -> bool:
@@ -60,6 +66,7 @@ class RunGuard(Travels, SchedulerPlugin):
         scheduler.handlers[self.alive] = alive
 
     async def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        """Report a newcomer, or remove it; awaited before it gets a task."""
         state = scheduler.workers[worker]
         self._names[worker] = str(state.name)
         differing = differences(self.versions, comparable(state.versions)) if self.policy != "ignore" else {}
@@ -72,5 +79,8 @@ class RunGuard(Travels, SchedulerPlugin):
             scheduler.log_event(TOPIC, event)
 
     def remove_worker(self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **_: Any) -> None:  # noqa: ANN401
+        """Report who left, and by what stimulus."""
         name = self._names.pop(worker, worker)
-        scheduler.log_event(TOPIC, {"kind": "worker-left", "address": worker, "name": name, "why": stimulus_id})
+        scheduler.log_event(
+            TOPIC, {"kind": "worker-left", "address": worker, "name": name, "why": stimulus_id}
+        )

@@ -43,6 +43,7 @@ class ForwardLogs(Travels, WorkerPlugin):
         self.driver = driver
 
     def setup(self, worker: Worker) -> None:
+        """Stand between user code and the process's streams and root logger."""
         self._undo: list[Any] = []
         if (socket.gethostname(), os.getpid()) == tuple(self.driver):
             worker.handlers[FLUSH] = int  # nothing was sent: 0
@@ -65,6 +66,7 @@ class ForwardLogs(Travels, WorkerPlugin):
         self._undo.append(undo)
 
     def teardown(self, worker: Worker) -> None:  # noqa: ARG002 -- the signature is distributed's
+        """Put streams and root logger back."""
         while self._undo:
             self._undo.pop()()
 

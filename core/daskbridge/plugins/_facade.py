@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from daskbridge.errors import DaskbridgeError, PluginError, unknown
-from daskbridge.plugins._registry import DENY, HOOKS, Registry, distribution, installed, logger, version
+from daskbridge.plugins._registry import DENY, GROUP, HOOKS, Registry, distribution, logger, version
 from daskbridge.plugins._types import ClusterPlugin, Orchestrator, PluginInfo, Run, Serializer, Target
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ ADAPTERS = {"flyte": "daskbridge[flyte]", "prefect": "daskbridge[prefect]"}
 
 @cache
 def plugins() -> Plugins:
-    """Return the process's plugins, found on first use."""
-    return Plugins(Registry(installed()))
+    """Return the process's plugins, found on first use by the one scan of its entry points."""
+    from importlib.metadata import entry_points
+
+    return Plugins(Registry(entry_points(group=GROUP)))
 
 
 class Plugins:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -17,6 +16,7 @@ from daskbridge.plugins._implementation import Implementation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from importlib.metadata import EntryPoint
 
     from daskbridge.errors import DaskbridgeError
 
@@ -28,12 +28,6 @@ HOOKS = tuple(name for name in vars(_spec) if name.startswith("daskbridge_"))
 CORE = "daskbridge"
 
 logger = logging.getLogger("daskbridge.plugins")
-
-
-@cache
-def installed() -> tuple[EntryPoint, ...]:
-    """Scan the environment's entry points once per process (every call of the library rescans)."""
-    return tuple(entry_points(group=GROUP))
 
 
 @dataclass
@@ -74,6 +68,7 @@ class Registry:
     """Own pluggy's manager and the table of entry points; load a plugin when it is asked for."""
 
     def __init__(self, points: Iterable[EntryPoint], environ: Mapping[str, str] = os.environ) -> None:
+        self._lock = threading.RLock()  # runs in threads begin at once; a plugin may ask for another
         self.manager = pluggy.PluginManager(GROUP)
         self.manager.add_hookspecs(_spec)
         self.entries: dict[str, Entry] = {}
@@ -94,31 +89,37 @@ class Registry:
         if entry.disabled:
             msg = f"plugin {name!r} ({entry.origin}) is disabled: {entry.disabled}"
             raise PluginError(msg, hint=f"change the environment variable {entry.disabled.split()[0]}")
+        with self._lock:
+            if not entry.loaded and entry.error is None:
+                try:
+                    self._register(entry)
+                except (Exception, SystemExit) as error:
+                    entry.error = _broken(entry, error)
+                    raise entry.error from error
+                entry.loaded = True
         if entry.error is not None:
             raise entry.error
-        if not entry.loaded:
-            try:
-                self._register(entry)
-            except (Exception, SystemExit) as error:  # a stranger's module may raise anything
-                entry.error = _broken(entry, error)
-                raise entry.error from error
-            entry.loaded = True
         return True
 
     def load_all(self) -> None:
         """Load what is left; a broken plugin is one warning and never stops the others."""
-        for name, entry in self.entries.items():
-            if entry.loaded or entry.disabled or entry.error is not None:
-                continue
-            try:
-                self.load(name)
-            except PluginError as error:
-                logger.warning("%s", error)
+        with self._lock:
+            for name, entry in self.entries.items():
+                if entry.loaded or entry.disabled or entry.error is not None:
+                    continue
+                try:
+                    self.load(name)
+                except PluginError as error:
+                    logger.warning("%s", error)
 
     def discard(self, name: str, error: DaskbridgeError) -> None:
         """Take out a plugin that turned out to be broken when it was called, with one warning."""
-        self.entries[name].error = PluginError(str(error), hint=self.entries[name].hint)
-        self.manager.unregister(name=name)
+        entry = self.entries[name]
+        with self._lock:
+            if entry.error is not None:
+                return
+            entry.error = PluginError(str(error), hint=entry.hint)
+            self.manager.unregister(name=name)
         logger.warning("%s", error)
 
     def implementations(self, hook: str, plugin: str | None = None) -> list[Implementation]:
@@ -160,7 +161,8 @@ def _broken(entry: Entry, error: BaseException) -> PluginError:
     if isinstance(error, PluginError):
         msg = f"plugin {entry.name!r} ({entry.origin}) can't be used: {error}"
     else:
-        msg = f"plugin {entry.name!r} ({entry.origin}) can't be loaded: {type(error).__name__}: {error}"
+        words = " ".join(str(error).split())
+        msg = f"plugin {entry.name!r} ({entry.origin}) can't be loaded: {type(error).__name__}: {words}"
     return PluginError(msg, hint=entry.hint)
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from daskbridge.runtime._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
 from daskbridge.cluster._logs import LogReceiver
 from daskbridge.cluster._versions import mine, mismatch
 from daskbridge.errors import ProvisioningError
+from daskbridge.runtime._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
 from daskbridge.runtime._strays import own
 from daskbridge.settings import setting
 
@@ -64,7 +64,9 @@ class Connection:
             self.client = await client
         except (OSError, ValueError) as error:
             failure = await self.handle.failure()
-            msg = f"no scheduler answered at {address} within {timeout:.0f} s: {error}" + (f"\n{failure}" if failure else "")
+            msg = f"no scheduler answered at {address} within {timeout:.0f} s: {error}" + (
+                f"\n{failure}" if failure else ""
+            )
             hint = "check that it runs, that this machine may reach it, and that both or neither use TLS"
             raise ProvisioningError(msg, hint=hint) from error
 
@@ -105,7 +107,11 @@ class Connection:
     async def workers(self) -> dict[str, str]:
         """Return the workers that are ready for tasks: address to name."""
         identity = await self.client.scheduler.identity()
-        running = {address: worker for address, worker in identity["workers"].items() if worker["status"] == "running"}
+        running = {
+            address: worker
+            for address, worker in identity["workers"].items()
+            if worker["status"] == "running"
+        }
         found = {address: str(worker["name"]) for address, worker in running.items()}
         self.names.update(found)
         return found
@@ -141,7 +147,9 @@ class Connection:
         progress.detail = f"{len(found)} workers, {topology.workers_to_wait_for} needed"
         groups = list(topology.groups)
         empty = groups if len(groups) > 1 else []
-        empty = [group for group in empty if not any(name.rpartition("-")[0] == group for name in found.values())]
+        empty = [
+            group for group in empty if not any(name.rpartition("-")[0] == group for name in found.values())
+        ]
         if empty:
             progress.detail += f"; none yet of {', '.join(empty)}"
         return not empty and len(found) >= topology.workers_to_wait_for
@@ -212,7 +220,9 @@ class Connection:
         from daskbridge.node.logs import FLUSH
 
         sent = await self.client.scheduler.broadcast(msg={"op": FLUSH}, on_error="ignore")
-        while any(self.logs.batches[self.names.get(address, address)] < number for address, number in sent.items()):
+        while any(
+            self.logs.batches[self.names.get(address, address)] < number for address, number in sent.items()
+        ):
             await asyncio.sleep(0.01)
 
     def _event(self, event: tuple[float, dict[str, Any]]) -> None:
@@ -220,7 +230,9 @@ class Connection:
         if kind == "worker-joined":
             self.names[told["address"]] = told["name"]
         elif kind == "worker-refused":
-            differing = ", ".join(f"{name} {theirs} (driver {ours})" for name, (ours, theirs) in told["differs"].items())
+            differing = ", ".join(
+                f"{name} {theirs} (driver {ours})" for name, (ours, theirs) in told["differs"].items()
+            )
             self._refuse(f"worker {told['name']} was turned away: its environment differs: {differing}")
         elif kind == "code-failed":
             self._refuse(f"worker {told['name']} could not get the code: {told['error']}")

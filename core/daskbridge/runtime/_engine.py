@@ -8,10 +8,10 @@ import uuid
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from daskbridge.runtime._connection import Connection
 from daskbridge.errors import DaskbridgeError, ProvisioningError, RunCancelled
 from daskbridge.plugins import Run, plugins
 from daskbridge.runtime._code import bundle_for
+from daskbridge.runtime._connection import Connection
 from daskbridge.runtime._timeline import Timeline
 from daskbridge.runtime._watch import Watch
 from daskbridge.settings import setting
@@ -69,8 +69,8 @@ class Engine:
             while not self._opening.done():
                 await asyncio.wait({self._opening}, timeout=LOOK if cancel else None)
                 if cancel is not None and cancel.is_set():
-                    msg = f"cancelled in step {self.timeline.current[0]!r}, before the body began"
-                    raise RunCancelled(msg)
+                    step = self.timeline.current[0]
+                    raise RunCancelled(f"cancelled in step {step!r}, before the body began")  # noqa: TRY301
             self._opening.result()
         except BaseException:
             await asyncio.shield(self.close("not opened"))
@@ -165,7 +165,9 @@ class Engine:
         try:
             await asyncio.wait_for(self.connection.close(), ASIDE)
         except (OSError, TimeoutError) as failure:
-            logger.info("the connection to %s did not close in order: %r", self.handle.ref.scheduler_address, failure)
+            logger.info(
+                "the connection to %s did not close in order: %r", self.handle.ref.scheduler_address, failure
+            )
 
     async def _too_late(self) -> ProvisioningError:
         step, progress = self.timeline.current
@@ -176,7 +178,9 @@ class Engine:
             f"the cluster was not ready within start_timeout={self.run.topology.start_timeout:g} s;"
             f" step {step!r} was under way" + (f": {progress.detail}" if progress.detail else "")
         )
-        hint = "look for a full queue, an image that can't be pulled or a quota; or raise Dask(start_timeout=)"
+        hint = (
+            "look for a full queue, an image that can't be pulled or a quota; or raise Dask(start_timeout=)"
+        )
         return ProvisioningError("\n".join([msg, *known]), hint=hint)
 
     async def _close(self, reason: str) -> None:
@@ -192,7 +196,8 @@ class Engine:
                 progress.detail = reason
                 await self._stack.aclose()
         except TimeoutError as error:
-            msg = f"cluster {self.handle.ref.name!r} did not end within {setting('close-timeout'):.0f} s: it may still be running"
+            name, bound = self.handle.ref.name, setting("close-timeout")
+            msg = f"cluster {name!r} did not end within {bound:.0f} s: it may still be running"
             hint = "look for it where it was provisioned, and end it there"
             raise ProvisioningError(msg, hint=hint) from error
 

@@ -34,7 +34,9 @@ def missing_module(error: BaseException, bundle: CodeBundle | None) -> str | Non
         top = link.name.partition(".")[0]
         if _importable(top):
             if bundle is None:
-                return f"no code was sent to the nodes, and {link.name!r} is not installed there: leave out code=False"
+                return (
+                    f"no code was sent, and {link.name!r} is not installed on the nodes: leave out code=False"
+                )
             from daskbridge.code import explain_import
 
             return explain_import(link.name, bundle)
@@ -55,8 +57,12 @@ def unpicklable(error: BaseException) -> str | None:
     return None
 
 
-def killed(error: BaseException, events: Mapping[str, Iterable[tuple[float, Any]]], names: Mapping[str, str],
-           lines: Mapping[str, Sequence[str]]) -> str | None:
+def killed(
+    error: BaseException,
+    events: Mapping[str, Iterable[tuple[float, Any]]],
+    names: Mapping[str, str],
+    lines: Mapping[str, Sequence[str]],
+) -> str | None:
     """Tell why the workers of a ``KilledWorker`` ended: each one's reason and its last lines.
 
     ``events`` are Dask's, by topic; ``names`` maps addresses to worker names, ``lines`` names to
@@ -75,7 +81,8 @@ def killed(error: BaseException, events: Mapping[str, Iterable[tuple[float, Any]
         address = event["worker"]
         name = names.get(address, address)
         if address in memory:
-            why = f"above its memory limit ({memory[address]['rss'] / 2**20:.0f} MiB in use): ended by its nanny"
+            used = memory[address]["rss"] / 2**20
+            why = f"above its memory limit ({used:.0f} MiB in use): ended by its nanny"
         else:
             why = f"its process or its connection ended ({event.get('stimulus_id', 'no reason known')})"
         story.append(f"  {name} ({address}): {why}")

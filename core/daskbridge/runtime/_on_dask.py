@@ -55,8 +55,12 @@ def on_dask(
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            msg = f"on_dask got the generator function {function.__qualname__}; expected a function that returns"
-            raise TypeError(msg + ": open the cluster around the loop with transient()")
+            msg = (
+                f"on_dask got the generator function {function.__qualname__};"
+                " expected a function that returns:"
+                " open the cluster around the loop with transient()"
+            )
+            raise TypeError(msg)
         title = getattr(function, "__qualname__", repr(function))
         own = replace(options, name=name or title, entry=getattr(function, "__module__", None))
 

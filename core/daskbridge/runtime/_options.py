@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Event(Protocol):
-    """Name what is used of a cancel event: :class:`threading.Event`, :class:`asyncio.Event` and their like."""
+    """Name what is used of a cancel event, be it of ``threading``, of ``asyncio`` or another."""
 
     def is_set(self) -> bool: ...
 
@@ -42,7 +42,9 @@ class Options:
 
         given: object = self.topology
         if not isinstance(given, Dask):
-            msg = f"a topology is needed, got {given!r}; expected daskbridge.Dask(...) or daskbridge.load(path)"
+            msg = (
+                f"a topology is needed, got {given!r}; expected daskbridge.Dask(...) or daskbridge.load(path)"
+            )
             raise TypeError(msg)
         if not (self.provisioner is None and in_kubernetes()):
             self.target()
@@ -69,7 +71,7 @@ class Options:
         if name is None and in_kubernetes():
             known = ", ".join(plugins().names("daskbridge_provisioners"))
             msg = "inside a Kubernetes pod a local cluster would be confined to this pod"
-            hint = f"name the provisioner that you mean: provisioner= one of {known}, or set daskbridge.provisioner"
+            hint = f"name the one that you mean: provisioner= one of {known}, or set daskbridge.provisioner"
             raise ProvisioningError(msg, hint=hint)
         return plugins().provisioner(name or "local")
 

@@ -38,12 +38,15 @@ def _remains(value: Any, place: str, seen: set[int]) -> Iterator[tuple[str, str,
     elif is_dask_collection(value):
         if futures_of(value):
             yield place, f"a persisted {type(value).__name__}", "collection.compute()"
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _remains(item, f"{place}[{key!r}]", seen)
+    else:
+        for item, where in _items(value, place):
+            yield from _remains(item, where, seen)
+
+
+def _items(value: Any, place: str) -> Iterator[tuple[Any, str]]:  # noqa: ANN401 -- any result
+    if isinstance(value, Mapping):
+        yield from ((item, f"{place}[{key!r}]") for key, item in value.items())
     elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from _remains(item, f"{place}[{index}]", seen)
+        yield from ((item, f"{place}[{index}]") for index, item in enumerate(value))
     elif isinstance(value, (set, frozenset)):
-        for item in value:
-            yield from _remains(item, f"an element of {place}", seen)
+        yield from ((item, f"an element of {place}") for item in value)

@@ -18,21 +18,20 @@ class SigtermRaises:
     it, and outside the main thread nothing is changed.
     """
 
-    _blocks = 0  # touched by the main thread only
+    blocks = 0  # touched by the main thread only
 
     def __init__(self) -> None:
         self._counted = False
 
     def install(self) -> None:
         """Start to raise, where that can be done."""
-        kind = type(self)
         if threading.current_thread() is not threading.main_thread():
             return
-        if kind._blocks == 0:
+        if SigtermRaises.blocks == 0:
             if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
                 return
             signal.signal(signal.SIGTERM, _leave)
-        kind._blocks += 1
+        SigtermRaises.blocks += 1
         self._counted = True
 
     def remove(self) -> None:
@@ -40,8 +39,8 @@ class SigtermRaises:
         if not self._counted:
             return
         self._counted = False
-        type(self)._blocks -= 1
-        if type(self)._blocks == 0:
+        SigtermRaises.blocks -= 1
+        if SigtermRaises.blocks == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

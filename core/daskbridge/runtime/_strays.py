@@ -35,7 +35,7 @@ def strays(address: str) -> list[Any]:  # of Client, whose loop is typed as if i
         return []
     found = [
         client
-        for client in list(Client._instances)
+        for client in list(Client._instances)  # noqa: SLF001 -- the only list of all clients
         if client not in _ours and client.status in {"running", "connecting"} and _address(client) == address
     ]
     if found:

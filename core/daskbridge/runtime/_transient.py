@@ -136,7 +136,8 @@ class Transient:
     def _close_client_soon(self) -> None:
         """End what the body waits for; runs on the core's loop, which is this client's, too."""
         assert self._client is not None
-        self._closing = asyncio.ensure_future(self._client._close(fast=True))
+        closing = self._client._close(fast=True)  # noqa: SLF001 -- close() would block this loop
+        self._closing = asyncio.ensure_future(closing)
 
     def _canceller(self) -> Callable[[], None]:
         loop, task = asyncio.get_running_loop(), self._task

@@ -45,7 +45,11 @@ class Watch:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
-        if self.verdict is None and error is not None and any(isinstance(link, CONNECTION) for link in chain(error)):
+        if (
+            self.verdict is None
+            and error is not None
+            and any(isinstance(link, CONNECTION) for link in chain(error))
+        ):
             lost = await self._look()
             self.verdict = None if lost is None else ClusterLost(lost[0])
 
@@ -68,7 +72,7 @@ class Watch:
                 return
 
     async def _look(self) -> tuple[str, bool] | None:
-        """Ask the provisioner, then the scheduler: what is lost, and whether for good; None if all is well."""
+        """Ask provisioner and scheduler: what is lost, and whether for good; None if all is well."""
         where = f"the cluster at {self._connection.handle.ref.scheduler_address}"
         if failure := await self._connection.handle.failure():
             return f"{where} is lost: {failure}", True
@@ -78,7 +82,10 @@ class Watch:
             return f"{where} is lost: its scheduler does not answer ({error!r})", False
         if same:
             return None
-        return f"{where} is lost: its scheduler was replaced by one that has neither this run's code nor its data", True
+        return (
+            f"{where} is lost: its scheduler was replaced by one without this run's code and data",
+            True,
+        )
 
     def _decide(self, verdict: DaskbridgeError) -> None:
         if self.verdict is None:

@@ -104,7 +104,7 @@ def test_a_signal_that_comes_before_the_command_is_there_reaches_it():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as an open cluster changes it
         signals.hold()
         signal.raise_signal(signal.SIGTERM)
-        with subprocess.Popen(["sleep", "1000"], process_group=0) as command:
+        with subprocess.Popen(["/bin/sleep", "1000"], process_group=0) as command:
             signals.pass_to(command)
             assert command.wait(LONG) == -signal.SIGTERM
 

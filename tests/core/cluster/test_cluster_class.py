@@ -29,7 +29,9 @@ def made():
 
 
 def test_a_class_is_called_scaled_and_closed(made):
-    with transient(Dask(workers=WorkerGroup(2), min_workers=2), provisioner=ClusterClass(made, THREADS), code=False) as c:
+    with transient(
+        Dask(workers=WorkerGroup(2), min_workers=2), provisioner=ClusterClass(made, THREADS), code=False
+    ) as c:
         assert len(c.client.scheduler_info()["workers"]) == 2
         c.scale(3)
         c.client.wait_for_workers(3, timeout=30)
@@ -76,9 +78,11 @@ def test_a_class_that_fails_is_told_with_its_error():
     def broken():
         raise ValueError("no quota")
 
-    with pytest.raises(ProvisioningError, match="broken could not be started: ValueError: no quota") as caught:
-        with transient(Dask(), provisioner=ClusterClass(broken), code=False):
-            pass
+    with (
+        pytest.raises(ProvisioningError, match="broken could not be started: ValueError: no quota") as caught,
+        transient(Dask(), provisioner=ClusterClass(broken), code=False),
+    ):
+        pass
     assert isinstance(caught.value.__cause__, ValueError)
 
 

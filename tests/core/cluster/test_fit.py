@@ -49,7 +49,9 @@ def test_groups_are_lowered_evenly():
 
 
 def test_one_worker_that_does_not_fit_is_an_error():
-    with pytest.raises(ProvisioningError, match=r"needs 9.0 GiB, this machine has 8.0 GiB \(default: 9.0 GiB\)"):
+    with pytest.raises(
+        ProvisioningError, match=r"needs 9.0 GiB, this machine has 8.0 GiB \(default: 9.0 GiB\)"
+    ):
         fit(Dask(workers=WorkerGroup(resources=Resources(memory="9Gi"))), LAPTOP)
 
 
@@ -85,5 +87,7 @@ def test_what_starts_fits_and_every_group_has_a_worker(machine, workers, further
         return
     assert all(1 <= share.number <= topology.groups[name].number_of_workers for name, share in shares.items())
     assert sum(share.number * share.memory for share in shares.values()) <= machine.memory
-    assert len(notes) == sum(shares[name].number != group.number_of_workers for name, group in topology.groups.items())
+    assert len(notes) == sum(
+        shares[name].number != group.number_of_workers for name, group in topology.groups.items()
+    )
     assert all(share.memory >= min(LEAST_MEMORY, 2**26) for share in shares.values())

@@ -48,7 +48,9 @@ def nodes(tmp_path_factory):
         patch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://elsewhere:1")
         with transient(topology, code=False) as cluster:
             told = {node["name"]: node for node in cluster.client.run(look()).values()}
-            told["scheduler"] = cluster.client.run_on_scheduler(lambda: __import__("os").environ.get("SCHEDULERS"))
+            told["scheduler"] = cluster.client.run_on_scheduler(
+                lambda: __import__("os").environ.get("SCHEDULERS")
+            )
             told["arguments"] = _arguments()
             told["spill"] = str(spill)
             told["logs"] = cluster.logs()
@@ -126,7 +128,10 @@ def test_a_worker_that_can_t_start_ends_the_start_with_its_reason(tmp_path):
 
 def test_inside_a_kubernetes_pod_local_must_be_meant(monkeypatch):
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    with pytest.raises(ProvisioningError, match="inside a Kubernetes pod") as caught, transient(Dask(), code=False):
+    with (
+        pytest.raises(ProvisioningError, match="inside a Kubernetes pod") as caught,
+        transient(Dask(), code=False),
+    ):
         pass
     assert "one of cluster-class, existing, local" in caught.value.__notes__[0]
     with transient(Dask(), provisioner="local", code=False) as cluster:

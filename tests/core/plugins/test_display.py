@@ -57,7 +57,9 @@ def test_a_terminal_shows_what_is_under_way_in_one_line():
     reader, terminal = os.openpty()
     with os.fdopen(terminal, "w") as stream:
         shown("auto", stream)
-        text = os.read(reader, 4096).decode()
+        text = ""
+        while not text.endswith("FAILED\r\n"):
+            text += os.read(reader, 4096).decode()
     os.close(reader)
 
     assert [line.rpartition(CLEAR)[2] for line in text.replace("\r\n", "\n").split("\n")[:-1]] == [

@@ -63,7 +63,9 @@ print(sum(name.endswith("acme_dask-1.0.dist-info/entry_points.txt") for name in 
 
 def test_threads_that_ask_at_once_get_the_same_plugin(site):
     slow = "from daskbridge.plugins import Serializer, hookimpl\nsum(range(3_000_000))\n"
-    site.add("acme-dask", "acme", slow + "@hookimpl\ndef daskbridge_serializers(): return Serializer('acme', len)")
+    site.add(
+        "acme-dask", "acme", slow + "@hookimpl\ndef daskbridge_serializers(): return Serializer('acme', len)"
+    )
     plugins, together = site.plugins(), Barrier(4)
 
     def ask(_):

@@ -95,8 +95,9 @@ def test_a_bundle_that_was_given_stays_its_owner_s(tmp_path):
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "given.py").write_text("X = 1")
     with build_bundle(CodeSpec([tmp_path / "project"])) as bundle:
-        with pytest.raises(Exception, match="start_timeout"), transient(
-            Dask(workers=WorkerGroup(1), start_timeout=0.01), code=bundle
+        with (
+            pytest.raises(Exception, match="start_timeout"),
+            transient(Dask(workers=WorkerGroup(1), start_timeout=0.01), code=bundle),
         ):
             pass
         assert bundle.archive.exists()

@@ -25,7 +25,10 @@ def test_equal_nodes_and_patch_releases_of_python_match():
 
 
 def test_a_package_that_only_one_side_has_matches():
-    assert mismatch(DRIVER, {"scheduler": node(numpy=None), "workers": {"tcp://w:1": node(pandas="3.0")}}) is None
+    assert (
+        mismatch(DRIVER, {"scheduler": node(numpy=None), "workers": {"tcp://w:1": node(pandas="3.0")}})
+        is None
+    )
 
 
 def test_a_mismatch_is_a_table():
@@ -49,7 +52,9 @@ def other():
     """Give a Python of another minor version that has distributed."""
     python = os.environ.get("DASKBRIDGE_OTHER_PYTHON")
     if not python:
-        pytest.skip("needs a second Python: DASKBRIDGE_OTHER_PYTHON names one of another minor with distributed")
+        pytest.skip(
+            "needs a second Python: DASKBRIDGE_OTHER_PYTHON names one of another minor with distributed"
+        )
     return str(Path(python).absolute())
 
 
@@ -57,8 +62,8 @@ def other():
 LATE = """
     import helper, subprocess
     with transient(Dask(workers=WorkerGroup(1))) as cluster:
-        command = [OTHER, "-P", "-m", "distributed.cli.dask_worker", cluster.scheduler_address, "--name", "foreign",
-                   "--host", "127.0.0.1", "--no-dashboard", *NANNY]
+        command = [OTHER, "-P", "-m", "distributed.cli.dask_worker", cluster.scheduler_address]
+        command += ["--name", "foreign", "--host", "127.0.0.1", "--no-dashboard", *NANNY]
         environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         log = open(PROJECT.with_name("worker.log"), "wb")
         worker = subprocess.Popen(command, env=environ, cwd=PROJECT.parent, stdout=log, stderr=log)
@@ -71,7 +76,9 @@ LATE = """
 
 
 @pytest.mark.parametrize("nanny", ["--nanny", "--no-nanny"])
-def test_a_late_worker_of_another_python_is_turned_away_before_it_runs_anything(drive, other, tmp_path, nanny):
+def test_a_late_worker_of_another_python_is_turned_away_before_it_runs_anything(
+    drive, other, tmp_path, nanny
+):
     driver = drive(
         LATE.replace("OTHER", repr(other)).replace("*NANNY", repr(nanny)),
         helper="import sys, time\ndef slow(_):\n    time.sleep(0.1)\n    return sys.version_info[1]\n",
@@ -97,7 +104,9 @@ def test_a_cluster_of_another_python_is_refused_with_the_table(other, drive, tmp
         end = time.monotonic() + 60
         while not (file.exists() and file.read_text()):
             assert time.monotonic() < end
-        driver = drive(f"with transient(Dask(), provisioner=Existing(scheduler_file={str(file)!r})):\n    pass")
+        driver = drive(
+            f"with transient(Dask(), provisioner=Existing(scheduler_file={str(file)!r})):\n    pass"
+        )
         code, errors = driver.wait()
     finally:
         scheduler.kill()

@@ -30,7 +30,15 @@ def scheduler(tmp_path_factory):
     started = []
     with (directory / "log").open("wb") as log:
         for program, *arguments in programs:
-            command = [sys.executable, "-P", "-m", f"distributed.cli.{program}", "--host", "127.0.0.1", *arguments]
+            command = [
+                sys.executable,
+                "-P",
+                "-m",
+                f"distributed.cli.{program}",
+                "--host",
+                "127.0.0.1",
+                *arguments,
+            ]
             command += ["--scheduler-file", str(file)]
             started.append(subprocess.Popen(command, cwd=directory, env=environ, stdout=log, stderr=log))
     end = time.monotonic() + PATIENCE
@@ -120,9 +128,13 @@ def test_what_a_running_cluster_has_decided_is_said(scheduler):
 
 def test_waiting_for_more_workers_than_there_are_ends_with_who_is_there(scheduler):
     topology = Dask(workers=WorkerGroup(5), min_workers=5, start_timeout=1)
-    with pytest.raises(ProvisioningError, match=r"not ready within start_timeout=1 s; .*: 1 workers, 5 needed"):
-        with transient(topology, provisioner=Existing(scheduler_file=str(scheduler)), code=False):
-            pass
+    with (
+        pytest.raises(
+            ProvisioningError, match=r"not ready within start_timeout=1 s; .*: 1 workers, 5 needed"
+        ),
+        transient(topology, provisioner=Existing(scheduler_file=str(scheduler)), code=False),
+    ):
+        pass
 
 
 def test_another_process_attaches_by_the_reference(scheduler):
@@ -136,10 +148,14 @@ def test_another_process_attaches_by_the_reference(scheduler):
 def test_an_unreachable_scheduler_is_an_error_that_names_it():
     import dask.config
 
-    with dask.config.set({"daskbridge.connect-timeout": 1}):
-        with pytest.raises(ProvisioningError, match="no scheduler answered at tcp://127.0.0.1:9 within 1 s") as caught:
-            with transient(Dask(), provisioner=Existing("127.0.0.1:9"), code=False):
-                pass
+    with (
+        dask.config.set({"daskbridge.connect-timeout": 1}),
+        pytest.raises(
+            ProvisioningError, match="no scheduler answered at tcp://127.0.0.1:9 within 1 s"
+        ) as caught,
+        transient(Dask(), provisioner=Existing("127.0.0.1:9"), code=False),
+    ):
+        pass
     assert caught.value.__notes__[0].startswith("hint: check that it runs")
 
 

@@ -29,7 +29,12 @@ def configuration():
 
 @pytest.mark.parametrize("first", [0, 1], ids=["in order", "crossed"])
 def test_two_clusters_never_cross_and_leave_dask_s_configuration_alone(configuration, first):
-    opened, asked, close, results = threading.Barrier(2), threading.Barrier(3), [threading.Event(), threading.Event()], {}
+    opened, asked, close, results = (
+        threading.Barrier(2),
+        threading.Barrier(3),
+        [threading.Event(), threading.Event()],
+        {},
+    )
 
     def body(number):
         with in_process() as cluster:
@@ -66,7 +71,9 @@ def test_a_configured_address_and_loader_come_back(configuration):
     with dask.config.set(mine):
         with in_process() as cluster:
             assert dask.config.get("scheduler-address") == cluster.scheduler_address
-            assert _current.load_security({"address": "tcp://elsewhere:1"}) == {"address": "tcp://elsewhere:1"}
+            assert _current.load_security({"address": "tcp://elsewhere:1"}) == {
+                "address": "tcp://elsewhere:1"
+            }
         assert {key: dask.config.get(key) for key in mine} == mine
 
 

@@ -26,7 +26,8 @@ STORY = """
 
     def story():
         from distributed import Client, get_client
-        topology = Dask(workers=WorkerGroup(2, threads=1), min_workers=2, config={"daskbridge": {"cache-size": "3 GiB"}})
+        config = {"daskbridge": {"cache-size": "3 GiB"}}
+        topology = Dask(workers=WorkerGroup(2, threads=1), min_workers=2, config=config)
         with transient(topology) as cluster:
             hide()
             client, told = cluster.client, {}
@@ -46,25 +47,25 @@ STORY = """
             thread = threading.Thread(target=body)
             thread.start(); thread.join()
             told["thread"] = found
+            def find(name):
+                workers = client.scheduler_info()["workers"]
+                return [address for address, worker in workers.items() if worker["name"] == name]
             cluster.scale(3)
-            wait_for(lambda: len(client.scheduler_info()["workers"]) == 3)
-            late = [a for a, w in client.scheduler_info()["workers"].items() if w["name"] == "default-2"]
-            told["late"] = client.submit(helper.add, 10, workers=late).result()
-            import functools
-            first = next(a for a, w in client.scheduler_info()["workers"].items() if w["name"] == "default-0")
-            pid = client.submit(os.getpid, workers=[first], pure=False).result()
+            wait_for(lambda: find("default-2"))
+            told["late"] = client.submit(helper.add, 10, workers=find("default-2")).result()
+            first = find("default-0")
+            pid = client.submit(os.getpid, workers=first, pure=False).result()
             os.kill(pid, 9)
-            wait_for(lambda: not psutil.pid_exists(pid))
-            wait_for(lambda: any(w["name"] == "default-0" and a != first for a, w in client.scheduler_info()["workers"].items()))
-            again = next(a for a, w in client.scheduler_info()["workers"].items() if w["name"] == "default-0")
-            told["restarted"] = client.submit(helper.add, 20, workers=[again]).result()
+            wait_for(lambda: find("default-0") not in ([], first))
+            told["restarted"] = client.submit(helper.add, 20, workers=find("default-0")).result()
             told["where"] = client.submit(helper.where).result()
             told["config"] = client.submit(_config).result()
             told["left_open"] = str(Client().scheduler.address)
             told["pids"] = nodes()
             told["steps"] = [step.name for step in cluster.timeline]
         told["all_steps"] = [step.name for step in cluster.timeline]
-        told["threads"] = [t.name for t in threading.enumerate() if "daskbridge" in t.name or "IO loop" in t.name]
+        names = [thread.name for thread in threading.enumerate()]
+        told["threads"] = [name for name in names if "daskbridge" in name or "IO loop" in name]
         import dask.config
         told["address"] = dask.config.get("scheduler-address", "unset")
         told["loader"] = dask.config.get("distributed.client.security-loader", "unset")

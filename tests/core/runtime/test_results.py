@@ -13,7 +13,9 @@ from distributed import LocalCluster, get_client
 from daskbridge import ClusterClass, Dask, on_dask
 from daskbridge.errors import ResultOutlivesCluster
 
-PROVISIONER = ClusterClass(LocalCluster, {"processes": False, "n_workers": 0, "dashboard_address": "127.0.0.1:0"})
+PROVISIONER = ClusterClass(
+    LocalCluster, {"processes": False, "n_workers": 0, "dashboard_address": "127.0.0.1:0"}
+)
 on_cluster = on_dask(Dask(), provisioner=PROVISIONER, code=False)
 
 

@@ -22,7 +22,7 @@ TELLS = """
     dask.config.set({"daskbridge.log-burst": 50, "daskbridge.log-rate": 1.0, "daskbridge.step-interval": 0.2})
     topology = Dask(
         workers=WorkerGroup(1, threads=1, resources=Resources(memory="300Mi")),
-        config={"distributed": {"scheduler": {"allowed-failures": 0}, "admin": {"tick": {"interval": "20ms"}}}},
+        config={"distributed": {"scheduler": {"allowed-failures": 0}}},
     )
 
     def caught(call):
@@ -104,7 +104,9 @@ HELPER = """
 
 @pytest.fixture(scope="module")
 def told(drive_module, tmp_path_factory):
-    driver = drive_module(TELLS, helper=HELPER, left_out="X = 1\n", **{".gitignore": "left_out.py\n"}, **LISTENERS)
+    driver = drive_module(
+        TELLS, helper=HELPER, left_out="X = 1\n", **{".gitignore": "left_out.py\n"}, **LISTENERS
+    )
     told = next(driver.reports(), None)
     code, errors = driver.wait()
     assert code == 0, errors
