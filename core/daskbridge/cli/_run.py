@@ -8,14 +8,19 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import click
 
+from daskbridge.code import Root
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+    from daskbridge.code import CodeSpec
 
 #: What is passed on to the command. SIGKILL can't be; SIGCHLD and job control are the shell's.
 PASSED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -56,7 +61,7 @@ def run(  # noqa: PLR0913 -- each is an option of the command
     if shutil.which(command[0]) is None:
         click.echo(f"daskbridge: {command[0]!r} is not a command here", err=True)
         sys.exit(NOT_FOUND)
-    source = False if no_code else project_spec(code or Path.cwd())
+    source = False if no_code else _with_script(project_spec(code or Path.cwd()), command)
     display = "off" if as_json else dask.config.get("daskbridge.display", "on")
     with (
         dask.config.set({"daskbridge.display": display}),
@@ -73,6 +78,17 @@ def run(  # noqa: PLR0913 -- each is an option of the command
             err=True,
         )
     sys.exit(exit_code)
+
+
+def _with_script(spec: CodeSpec, command: tuple[str, ...]) -> CodeSpec:
+    """Put a script's directory on the nodes' path, first, as Python puts it on its own."""
+    root = spec.roots[0]
+    for argument in command:
+        directory = Path(argument).absolute().parent
+        if argument.endswith(".py") and Path(argument).is_file() and directory.is_relative_to(root.path):
+            entry = directory.relative_to(root.path).as_posix()
+            return replace(spec, roots=(Root(root.path, (entry, *root.sys_path)),))
+    return spec
 
 
 def _call(command: tuple[str, ...], address: str, signals: _Signals) -> int:

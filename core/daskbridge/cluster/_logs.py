@@ -42,4 +42,5 @@ class LogReceiver:
             arguments = (logger.name, level, "", 0, "[%s] %s", (worker, text), None)
             logger.handle(logger.makeRecord(*arguments, extra={"worker": worker}))
         else:
-            sys.stderr.write(f"{worker} | {text}\n")
+            clear = "\r\x1b[2K" if sys.stderr.isatty() else ""  # the display's line may be there
+            sys.stderr.write(f"{clear}{worker} | {text}\n")

@@ -46,7 +46,7 @@ class ForwardLogs(Travels, WorkerPlugin):
         """Stand between user code and the process's streams and root logger."""
         self._undo: list[Any] = []
         if (socket.gethostname(), os.getpid()) == tuple(self.driver):
-            worker.handlers[FLUSH] = int  # nothing was sent: 0
+            worker.handlers[FLUSH] = _nothing_sent
             return
         outbox = _Outbox(worker, self.rate, self.burst)
         root, handler = logging.getLogger(), _Handler(outbox)
@@ -69,6 +69,10 @@ class ForwardLogs(Travels, WorkerPlugin):
         """Put streams and root logger back."""
         while self._undo:
             self._undo.pop()()
+
+
+def _nothing_sent() -> int:
+    return 0
 
 
 class _Outbox:

@@ -144,7 +144,7 @@ class Connection:
             equipped = {receipt.address for receipt in await receipts(self.client)}
             found = {address: name for address, name in found.items() if address in equipped}
         topology = self.run.topology
-        progress.detail = f"{len(found)} workers, {topology.workers_to_wait_for} needed"
+        progress.detail = f"workers ready: {len(found)}, needed: {topology.workers_to_wait_for}"
         groups = list(topology.groups)
         empty = groups if len(groups) > 1 else []
         empty = [

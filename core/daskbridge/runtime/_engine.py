@@ -55,6 +55,7 @@ class Engine:
         self._body = AsyncExitStack()
         self._closing: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._orchestrator: Orchestrator | None = None
 
     @property
     def verdict(self) -> DaskbridgeError | None:
@@ -86,6 +87,7 @@ class Engine:
         if self.watch is None:
             return
         await self.watch.stop(error)
+        await self._body.__aexit__(type(error) if error else None, error, None)
         if error is not None and self.verdict is None:
             await self._explain(error)
 
@@ -114,7 +116,8 @@ class Engine:
         except TimeoutError as error:
             raise await self._too_late() from error
         if orchestrator is not None:
-            await asyncio.to_thread(orchestrator.on_ready, self.run)
+            self._orchestrator = orchestrator
+            await self._publish(orchestrator.on_ready)
 
     def _check(self) -> tuple[Provisioner, Orchestrator | None]:
         from daskbridge.serialization import check
@@ -169,6 +172,13 @@ class Engine:
                 "the connection to %s did not close in order: %r", self.handle.ref.scheduler_address, failure
             )
 
+    async def _publish(self, tell: Callable[[Run], None]) -> None:
+        """Let the orchestrator show something of the run; that it can't is no failure of the run."""
+        try:
+            await asyncio.to_thread(tell, self.run)
+        except Exception:
+            logger.warning("orchestrator %r could not publish the run", self.run.orchestrator, exc_info=True)
+
     async def _too_late(self) -> ProvisioningError:
         step, progress = self.timeline.current
         failure = await self.handle.failure() if hasattr(self, "handle") else None
@@ -200,6 +210,9 @@ class Engine:
             msg = f"cluster {name!r} did not end within {bound:.0f} s: it may still be running"
             hint = "look for it where it was provisioned, and end it there"
             raise ProvisioningError(msg, hint=hint) from error
+        finally:
+            if self._orchestrator is not None:
+                await self._publish(self._orchestrator.on_close)
 
 
 def _told(bundle: CodeBundle | None) -> str:

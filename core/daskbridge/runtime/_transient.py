@@ -60,7 +60,7 @@ def transient(
 
 
 class Transient:
-    """Be the context manager that :func:`transient` returns; it can be entered once at a time."""
+    """Be the context manager that :func:`transient` returns; each entry is a run of its own."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -114,6 +114,7 @@ class Transient:
 
     def _begin(self) -> None:
         self._engine = Engine(self._options)
+        self._client = self._task = None
         sigterm = SigtermRaises()
         sigterm.install()
         self._stack.callback(sigterm.remove)

@@ -130,7 +130,7 @@ def test_waiting_for_more_workers_than_there_are_ends_with_who_is_there(schedule
     topology = Dask(workers=WorkerGroup(5), min_workers=5, start_timeout=1)
     with (
         pytest.raises(
-            ProvisioningError, match=r"not ready within start_timeout=1 s; .*: 1 workers, 5 needed"
+            ProvisioningError, match=r"not ready within start_timeout=1 s; .*: workers ready: 1, needed: 5"
         ),
         transient(topology, provisioner=Existing(scheduler_file=str(scheduler)), code=False),
     ):
