@@ -77,7 +77,9 @@ def _checked(name: str, value: object) -> object:
     else:
         if known.allowed is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
-        if isinstance(value, known.allowed) and (known.allowed is bool or not isinstance(value, bool)):
+        number = known.allowed in {int, float}
+        fits = isinstance(value, known.allowed) and (known.allowed is bool or not isinstance(value, bool))
+        if fits and not (number and isinstance(value, (int, float)) and value <= 0):
             return value
-        expected = f"a value of type {known.allowed.__name__}"
+        expected = f"a value of type {known.allowed.__name__}" + (" above 0" if number else "")
     raise SettingError(f"daskbridge.{name} is {value!r}; expected {expected}", hint=known.doc)

@@ -17,6 +17,7 @@ from daskbridge.settings import SETTINGS, setting
 PAGE = Path(__file__).parents[2].joinpath("docs", "reference", "settings.md").read_text("utf-8")
 WRONG = [
     ({"log-burst": 1.5}, r"daskbridge\.log-burst is 1\.5; expected a value of type int"),
+    ({"log-burst": 0}, r"daskbridge\.log-burst is 0; expected a value of type int above 0"),
     ({"log-burst": True}, r"daskbridge\.log-burst is True; expected a value of type int"),
     ({"lost_timeout": "soon"}, r"daskbridge\.lost-timeout is 'soon'; expected a value of type float"),
     ({"lost-timeout": None}, r"daskbridge\.lost-timeout is None; expected a value of type float"),

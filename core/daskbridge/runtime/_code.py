@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daskbridge.errors import BundleError
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def bundle_for(options: Options, run: Run, stack: AsyncExitStack) -> CodeBundle 
     Without ``code=`` the plugins are asked, the core's default last. What is packed here is
     removed when ``stack`` closes; a bundle that was given stays its owner's. Raises BundleError.
     """
-    from daskbridge.code import CodeBundle, build_bundle, project_spec, publish
+    from daskbridge.code import CodeBundle, CodeSpec, build_bundle, project_spec, publish
     from daskbridge.code._limits import check_archive
 
     code: bool | str | Path | CodeSpec | CodeBundle | None = options.code
@@ -37,6 +38,10 @@ def bundle_for(options: Options, run: Run, stack: AsyncExitStack) -> CodeBundle 
         return code
     if isinstance(code, (str, Path)):
         code = project_spec(code)
+    given: object = code
+    if not isinstance(given, CodeSpec):
+        msg = f"code is {given!r}; expected a directory, a CodeSpec, a CodeBundle, or False for no code"
+        raise BundleError(msg)
     bundle = build_bundle(with_entry(code, options.entry))
     stack.callback(bundle.close)
     store: str | None = setting("bundle-store")

@@ -48,7 +48,11 @@ class Project:
         """Start a command that must have ended, with its output read, when the block is left."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         with subprocess.Popen(command, cwd=self.path, env=self.environ, **(pipes | options)) as process:
-            yield process
+            try:
+                yield process
+            except BaseException:  # leaving the block waits for the process
+                process.kill()
+                raise
 
     def processes(self):
         """Return what descends from commands of this project: their environment is inherited."""

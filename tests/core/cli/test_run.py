@@ -27,14 +27,13 @@ with Client() as client:
     print(client.submit(helper.double, 21).result())
 sys.exit(7)
 """
-#: Ends by itself with 3 when it is interrupted.
+#: Ends by itself with 3 when it is interrupted, even as soon as it is ready.
 WAITING = """
 import signal, sys
-try:
-    print("ready", flush=True)
-    signal.pause()
-except KeyboardInterrupt:
-    sys.exit(3)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+print("ready", flush=True)
+signal.sigwait({signal.SIGINT})
+sys.exit(3)
 """
 
 
@@ -158,11 +157,7 @@ def test_a_command_that_can_not_be_executed_is_said_in_words(project):
 
 def test_the_command_reads_the_terminal_and_gives_it_back(project):
     """A shell on a terminal of its own starts the run and reads on afterwards."""
-    project.write(
-        "job.py",
-        "try:\n    print('hello ' + input('name? '), flush=True)\n    input('wait ')\n"
-        "except KeyboardInterrupt:\n    raise SystemExit(5)\n",
-    )
+    project.write("job.py", "print('hello ' + input('name? '))" + WAITING)
     terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
     shell = '"$0" run --cluster cluster.yaml --no-code "$1" job.py; echo "code $?"; read last; echo "<$last>"'
     command = [sys.executable, "-c", terminal, "sh", "-c", shell, DASKBRIDGE, sys.executable]
@@ -170,8 +165,8 @@ def test_the_command_reads_the_terminal_and_gives_it_back(project):
     with project.started(*command, stderr=None, text=False, bufsize=0) as process:
         for prompt, answer in [
             (b"name? ", b"you\n"),
-            (b"wait ", b"\x03"),
-            (b"code 5", b"again\n"),
+            (b"ready", b"\x03"),
+            (b"code 3", b"again\n"),
             (b"<again>", b""),
         ]:
             heard = b""
