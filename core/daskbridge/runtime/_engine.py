@@ -87,7 +87,8 @@ class Engine:
         if self.watch is None:
             return
         await self.watch.stop(error)
-        await self._body.__aexit__(type(error) if error else None, error, None)
+        trace = error.__traceback__ if error else None  # contextlib sets it back to what it is given
+        await self._body.__aexit__(type(error) if error else None, error, trace)
         if error is not None and self.verdict is None:
             await self._explain(error)
 

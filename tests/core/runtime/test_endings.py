@@ -20,6 +20,7 @@ def test_the_body_s_error_wins_and_names_itself(drive, gone):
     code, errors = driver.wait()
     assert code == 1
     assert errors.rstrip().splitlines()[-1] == "KeyError: 'mine'"
+    assert "main.py" in errors  # its traceback is there
     assert gone(pids, timeout=0)
 
 
