@@ -8,15 +8,15 @@ from daskbridge._lazy import lazy
 
 if TYPE_CHECKING:
     from daskbridge.cluster._cluster_class import ClusterClass
-    from daskbridge.cluster._contract import ClusterHandle, ClusterRef, Provisioner
     from daskbridge.cluster._existing import Existing
     from daskbridge.cluster._local import LocalProvisioner
+    from daskbridge.plugins._provisioner import ClusterHandle, ClusterRef, Provisioner
 
 __all__ = ["ClusterClass", "ClusterHandle", "ClusterRef", "Existing", "LocalProvisioner", "Provisioner"]
 
 __getattr__, __dir__ = lazy(
     __name__,
-    dict.fromkeys(["ClusterHandle", "ClusterRef", "Provisioner"], "daskbridge.cluster._contract")
+    dict.fromkeys(["ClusterHandle", "ClusterRef", "Provisioner"], "daskbridge.plugins._provisioner")
     | {
         "ClusterClass": "daskbridge.cluster._cluster_class",
         "Existing": "daskbridge.cluster._existing",

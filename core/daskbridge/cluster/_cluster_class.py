@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from daskbridge.cluster._contract import ClusterRef
 from daskbridge.cluster._options import options
 from daskbridge.errors import ProvisioningError, TopologyError
+from daskbridge.plugins._provisioner import ClusterRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,10 +80,7 @@ class ClusterClass:
 
     async def attach(self, ref: ClusterRef) -> WrappedCluster:
         """Refuse: a cluster object belongs to its process; attach with ``existing``."""
-        msg = f"cluster {ref.name!r} belongs to another process"
-        raise ProvisioningError(
-            msg, hint=f"use provisioner 'existing' with the address {ref.scheduler_address}"
-        )
+        raise ref.not_ours()
 
     def _call(self, topology: Dask) -> Callable[[], AnyCluster]:
         given = options(topology, self.name, {"class": str, "keywords": Mapping})

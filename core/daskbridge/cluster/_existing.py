@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daskbridge.cluster._contract import ClusterRef
 from daskbridge.cluster._options import options
 from daskbridge.errors import ProvisioningError
+from daskbridge.plugins._provisioner import ClusterRef
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.cluster._child import Child
-from daskbridge.cluster._contract import ClusterRef
 from daskbridge.cluster._fit import Machine, Share, fit
 from daskbridge.cluster._options import options
 from daskbridge.errors import ProvisioningError
+from daskbridge.plugins._provisioner import ClusterRef
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,10 +86,7 @@ class LocalProvisioner:
 
     async def attach(self, ref: ClusterRef) -> LocalCluster:
         """Refuse: a local cluster ends with the process that started it; attach with ``existing``."""
-        msg = f"cluster {ref.name!r} belongs to another process"
-        raise ProvisioningError(
-            msg, hint=f"use provisioner 'existing' with the address {ref.scheduler_address}"
-        )
+        raise ref.not_ours()
 
 
 class LocalCluster:

@@ -8,15 +8,19 @@ from daskbridge._lazy import lazy
 
 if TYPE_CHECKING:
     from daskbridge.plugins._facade import Plugins, plugins
+    from daskbridge.plugins._provisioner import ClusterHandle, ClusterRef, Provisioner
     from daskbridge.plugins._spec import API_VERSION, hookimpl
     from daskbridge.plugins._types import ClusterPlugin, Orchestrator, PluginInfo, Run, Serializer, Target
 
 __all__ = [
     "API_VERSION",
+    "ClusterHandle",
     "ClusterPlugin",
+    "ClusterRef",
     "Orchestrator",
     "PluginInfo",
     "Plugins",
+    "Provisioner",
     "Run",
     "Serializer",
     "Target",
@@ -27,6 +31,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     dict.fromkeys(__all__, "daskbridge.plugins._types")
+    | dict.fromkeys(["ClusterHandle", "ClusterRef", "Provisioner"], "daskbridge.plugins._provisioner")
     | dict.fromkeys(["API_VERSION", "hookimpl"], "daskbridge.plugins._spec")
     | dict.fromkeys(["Plugins", "plugins"], "daskbridge.plugins._facade"),
 )

@@ -6,13 +6,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from daskbridge.errors import DaskbridgeError, PluginError, unknown
+from daskbridge.plugins._provisioner import Provisioner
 from daskbridge.plugins._registry import DENY, GROUP, HOOKS, Registry, distribution, logger, version
 from daskbridge.plugins._types import ClusterPlugin, Orchestrator, PluginInfo, Run, Serializer, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from daskbridge.cluster import Provisioner
     from daskbridge.code import CodeBundle, CodeSpec
     from daskbridge.topology import Dask
 
@@ -186,8 +186,6 @@ def _is_cluster_plugin(item: object) -> str:
 
 
 def _is_provisioner(item: object) -> str:
-    from daskbridge.cluster import Provisioner
-
     return "" if isinstance(item, Provisioner) else "objects with the methods of Provisioner"
 
 

@@ -14,8 +14,8 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from daskbridge.cluster import Provisioner
     from daskbridge.code import CodeBundle, CodeSpec
+    from daskbridge.plugins._provisioner import Provisioner
     from daskbridge.plugins._types import ClusterPlugin, Orchestrator, Run, Serializer, Target
     from daskbridge.topology import Dask
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from distributed import NannyPlugin, SchedulerPlugin, WorkerPlugin
 
-    from daskbridge.cluster import ClusterRef
+    from daskbridge.plugins._provisioner import ClusterRef
     from daskbridge.topology import Dask
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from daskbridge.errors import ProvisioningError, unknown
+from daskbridge.plugins._types import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,12 @@ class ClusterRef:
     def to_json(self) -> str:
         """Return the reference as one line of JSON."""
         return json.dumps(asdict(self), sort_keys=True)
+
+    def not_ours(self) -> ProvisioningError:
+        """Word the refusal of a provisioner whose clusters end with the process that started them."""
+        msg = f"cluster {self.name!r} belongs to another process"
+        hint = f"use provisioner 'existing' with the address {self.scheduler_address}"
+        return ProvisioningError(msg, hint=hint)
 
     @classmethod
     def from_json(cls, text: str) -> ClusterRef:
@@ -84,19 +91,12 @@ class ClusterHandle(Protocol):
 
 
 @runtime_checkable
-class Provisioner(Protocol):
+class Provisioner(Target, Protocol):
     """Start a cluster for a topology, or attach to one; a target that topologies are checked against.
 
     Worker names tell the group: ``<group>-<number>``, the first group being ``default``. Only
     provisioners with the capability ``worker-groups`` need to keep to that.
     """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def capabilities(self) -> frozenset[str]: ...
-    @property
-    def adapts(self) -> Mapping[str, str]: ...
 
     def validate(self, topology: Dask) -> None:
         """Raise TopologyError if this provisioner's own options are wrong; start nothing."""
