@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from importlib.metadata import version
 from tempfile import TemporaryDirectory
 
 from hypothesis import settings
 
 import daskbridge
+
+# a program that a shell starts in the background ignores SIGINT, and so would all that tests start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _cache = TemporaryDirectory(prefix="daskbridge-tests-")
 os.environ["XDG_CACHE_HOME"] = _cache.name

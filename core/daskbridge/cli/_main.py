@@ -13,6 +13,8 @@ from daskbridge.errors import DaskbridgeError
 
 #: Exit code for what was asked wrongly, as click's own.
 USAGE = 2
+#: Exit code for all that is not the command's own where a command is run, as docker's and timeout's.
+NOT_THE_COMMANDS = 125
 #: A shell's exit code for what was interrupted.
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -44,15 +46,22 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's signature
-        """Run the command."""
+        """Run the command; the exit codes of ``run`` must not look like those of what it runs."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            error.show()
+            sys.exit(_failed(ctx))
         except DaskbridgeError as error:
             notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", []))
             click.echo(f"daskbridge: {type(error).__name__}: {error}{notes}", err=True)
-            sys.exit(USAGE)
+            sys.exit(_failed(ctx))
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
+
+
+def _failed(ctx: click.Context) -> int:
+    return NOT_THE_COMMANDS if ctx.invoked_subcommand == "run" else USAGE
 
 
 @click.command("bridge", cls=Commands)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -51,22 +52,28 @@ def run(  # noqa: PLR0913 -- each is an option of the command
     """Start COMMAND with a cluster that a bare Client() reaches, and end the cluster with it.
 
     Signals are passed to COMMAND; its exit code becomes this command's (128 + n if signal n ended it).
+    A failure that is not COMMAND's is 125. When the cluster is lost, COMMAND gets SIGTERM.
     """
     import dask.config
 
     from daskbridge import load, transient
-    from daskbridge.code import project_spec
 
     topology = load(file)
     if shutil.which(command[0]) is None:
         click.echo(f"daskbridge: {command[0]!r} is not a command here", err=True)
         sys.exit(NOT_FOUND)
-    source = False if no_code else _with_script(project_spec(code or Path.cwd()), command)
+    source = False if no_code else _source(code, command)
     display = "off" if as_json else dask.config.get("daskbridge.display", "on")
     with (
         dask.config.set({"daskbridge.display": display}),
         _Signals() as signals,
-        transient(topology, provisioner=provisioner, code=source, name=Path(command[0]).name) as cluster,
+        transient(
+            topology,
+            provisioner=provisioner,
+            code=source,
+            name=Path(command[0]).name,
+            on_interrupt=lambda: signals.give(signal.SIGTERM),
+        ) as cluster,
     ):
         exit_code = _call(command, cluster.scheduler_address, signals)
     if as_json:
@@ -80,8 +87,19 @@ def run(  # noqa: PLR0913 -- each is an option of the command
     sys.exit(exit_code)
 
 
-def _with_script(spec: CodeSpec, command: tuple[str, ...]) -> CodeSpec:
-    """Put a script's directory on the nodes' path, first, as Python puts it on its own."""
+def _source(code: Path | None, command: tuple[str, ...]) -> CodeSpec:
+    """Return the project; a script's directory is first on the nodes' path, as Python has it."""
+    from daskbridge.code import project_spec
+    from daskbridge.code._project import refuse
+    from daskbridge.errors import BundleError
+
+    spec = project_spec(code or Path.cwd())
+    try:
+        refuse(spec.roots[0].path)
+    except BundleError as error:
+        raise BundleError(
+            str(error), hint="name the project's directory with --code, or use --no-code"
+        ) from error
     root = spec.roots[0]
     for argument in command:
         directory = Path(argument).absolute().parent
@@ -114,7 +132,7 @@ class _Signals:
 
     def __init__(self) -> None:
         self._before = {number: signal.getsignal(number) for number in PASSED}
-        self._early: list[int] = []
+        self._waiting: deque[int] = deque()
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -133,14 +151,21 @@ class _Signals:
     def pass_to(self, process: subprocess.Popen[bytes]) -> None:
         """Give the command's process group what was kept, and from now on all that arrives."""
         self._process = process
-        while self._early:
-            self._send(self._early.pop(0))
+        self._pass()
+
+    def give(self, number: int) -> None:
+        """Give the command's process group a signal now, or as soon as it is there; from any thread."""
+        self._waiting.append(number)
+        if self._process is not None:
+            self._pass()
 
     def _arrived(self, number: int, _: FrameType | None) -> None:
-        if self._process is None:
-            self._early.append(number)
-        else:
-            self._send(number)
+        self.give(number)
+
+    def _pass(self) -> None:
+        with suppress(IndexError):  # another thread may take the last one
+            while True:
+                self._send(self._waiting.popleft())
 
     def _send(self, number: int) -> None:
         process = self._process

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daskbridge.errors import PluginError
 from daskbridge.serialization import check, digest, json_schema, load
 
 if TYPE_CHECKING:
-    from daskbridge.plugins import Target
+    from daskbridge.plugins import Serializer, Target
     from daskbridge.topology import Dask, Resources, WorkerGroup
 
 
@@ -23,9 +24,12 @@ def validate(file: str, name: str | None, *, as_json: bool) -> None:
     topology = load(file)
     adapted: tuple[str, ...] = ()
     if name is not None:
-        from daskbridge.plugins import plugins
+        from daskbridge.plugins import Provisioner, plugins
 
-        topology, adapted = _fit(topology, plugins().target(name))
+        target = plugins().target(name)
+        topology, adapted = _fit(topology, target)
+        if isinstance(target, Provisioner):
+            target.validate(topology)
     if as_json:
         result = {
             "file": file,
@@ -55,9 +59,7 @@ def render(file: str, name: str, *, as_yaml: bool) -> None:
 
     What the target does in its own way is said on stderr.
     """
-    from daskbridge.plugins import plugins
-
-    serializer = plugins().serializer(name)
+    serializer = _serializer(name)
     topology, adapted = _fit(load(file), serializer)
     for sentence in adapted:
         click.echo(sentence, err=True)
@@ -67,6 +69,18 @@ def render(file: str, name: str, *, as_yaml: bool) -> None:
 
         text = yaml.safe_dump(json.loads(text), sort_keys=False).rstrip("\n")
     click.echo(text)
+
+
+def _serializer(name: str) -> Serializer:
+    from daskbridge.plugins import plugins
+
+    try:
+        return plugins().serializer(name)
+    except PluginError as error:
+        if name not in plugins().names("daskbridge_provisioners"):
+            raise
+        msg = f"{name!r} is a provisioner: a topology has no form of its own there, but it can be checked"
+        raise PluginError(msg, hint=f"daskbridge validate FILE --to {name}") from error
 
 
 def _fit(topology: Dask, target: Target) -> tuple[Dask, tuple[str, ...]]:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,12 @@ from daskbridge.errors import ProvisioningError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import IO
 
 TAIL = 64 * 1024
+
+#: The driver's ends of all children's standard inputs.
+_pipes: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()
 
 
 class Child:
@@ -30,6 +35,8 @@ class Child:
         self.name = name
         self.process = process
         self._log = log
+        assert process.stdin is not None
+        _pipes.add(process.stdin.get_extra_info("pipe"))
 
     @classmethod
     async def start(cls, name: str, directory: Path, environ: Mapping[str, str]) -> Child:
@@ -101,3 +108,12 @@ class Child:
 
     def _ended(self) -> ProvisioningError:
         return ProvisioningError(self.failure() or f"the {self.name} process closed its output")
+
+
+def _forget() -> None:
+    """Let go in a forked child of the driver: nodes end with the driver, not with its last child."""
+    for pipe in list(_pipes):
+        pipe.close()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from daskbridge._threads import in_thread
 from daskbridge.cluster._options import options
-from daskbridge.errors import ProvisioningError, TopologyError
+from daskbridge.errors import DaskbridgeError, ProvisioningError, TopologyError
 from daskbridge.plugins._provisioner import ClusterRef
+from daskbridge.settings import setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daskbridge.plugins import Run
-    from daskbridge.topology import Dask
+    from daskbridge.topology import Dask, WorkerGroup
+
+T = TypeVar("T")
+
+#: Where a document names the class.
+CLASS = "provisioner_options.cluster-class.class"
 
 
 class AnyCluster(Protocol):
@@ -37,44 +43,37 @@ class ClusterClass:
     For ``SLURMCluster``, ``SSHCluster``, ``KubeCluster``, ``GatewayCluster`` and their like: the
     topology's worker count goes to ``scale`` (or ``adapt``), all else to ``keywords``. In a
     document: ``provisioner_options: {cluster-class: {class: "dask_jobqueue.SLURMCluster",
-    keywords: {cores: 4}}}``. The calls block, so they run in a thread.
+    keywords: {cores: 4}}}``. The calls block, so they run in threads. ``keywords`` may hold secrets:
+    they are not shown.
     """
 
     factory: Callable[..., AnyCluster] | None = None
-    keywords: Mapping[str, Any] = field(default_factory=dict)
+    keywords: Mapping[str, Any] = field(default_factory=dict, repr=False)
     name: str = field(default="cluster-class", init=False)
     capabilities: frozenset[str] = field(default=frozenset({"adaptive"}), init=False)
     adapts: Mapping[str, str] = field(default_factory=dict, init=False)
 
     def validate(self, topology: Dask) -> None:
-        """Raise TopologyError if no class is named or it can't be imported."""
-        self._call(topology)
+        """Raise TopologyError for unknown options and if no class is named; it is not imported yet."""
+        given = self._given(topology)
+        if self.factory is None and not given.get("class"):
+            msg = f"{CLASS} is missing; expected a class's dotted name, e.g. 'dask_jobqueue.SLURMCluster'"
+            raise TopologyError(msg)
 
     async def provision(self, topology: Dask, run: Run) -> WrappedCluster:
         """Call the factory, then scale or adapt. Raises ProvisioningError chained from its error."""
-        call, workers = self._call(topology), topology.workers
-        number = workers.number_of_workers or 1
-        handle: WrappedCluster | None = None
+        given = self._given(topology)
+        factory = self.factory
+        if factory is None:
+            factory = await _foreign(f"{CLASS} can't be imported", lambda: _import(given["class"]))
+        title = getattr(factory, "__qualname__", repr(factory))
+        begin = partial(factory, **{**self.keywords, **given.get("keywords", {})})
+        cluster = await _foreign(f"{title} could not be started", begin, late=lambda late: late.close())
+        handle = WrappedCluster(cluster)
         try:
-            cluster = await _in_thread(call)
-            handle = WrappedCluster(cluster, run)
-            if workers.max_workers is not None:
-                await asyncio.to_thread(cluster.adapt, minimum=number, maximum=workers.max_workers)
-            else:
-                await asyncio.to_thread(cluster.scale, number)
-        except Exception as error:
-            failure = ProvisioningError(
-                f"{_title(call)} could not be started: {type(error).__name__}: {error}"
-            )
-            if handle is not None:
-                try:
-                    await handle.close("failed to scale")
-                except Exception as closing:  # noqa: BLE001 -- any class's any error, kept as a note
-                    failure.add_note(f"and it could not be closed: {type(closing).__name__}: {closing}")
-            raise failure from error
-        except asyncio.CancelledError:
-            if handle is not None:
-                await asyncio.shield(handle.close("cancelled"))
+            await handle.start(topology.workers, run)
+        except BaseException as error:
+            await handle.abandon(error)
             raise
         return handle
 
@@ -82,28 +81,38 @@ class ClusterClass:
         """Refuse: a cluster object belongs to its process; attach with ``existing``."""
         raise ref.not_ours()
 
-    def _call(self, topology: Dask) -> Callable[[], AnyCluster]:
-        given = options(topology, self.name, {"class": str, "keywords": Mapping})
-        factory = self.factory
-        if factory is None:
-            factory = _import(given.get("class"))
-        return partial(factory, **{**self.keywords, **given.get("keywords", {})})
+    def _given(self, topology: Dask) -> dict[str, Any]:
+        return options(topology, self.name, {"class": str, "keywords": Mapping})
 
 
 class WrappedCluster:
     """Hold a cluster object; its blocking calls run in threads."""
 
+    ref: ClusterRef
     notes: tuple[str, ...] = ()
 
-    def __init__(self, cluster: AnyCluster, run: Run) -> None:
+    def __init__(self, cluster: AnyCluster) -> None:
         self._cluster = cluster
-        self._closing: asyncio.Task[None] | None = None
-        self.ref = ClusterRef(
-            kind="cluster-class",
-            name=str(getattr(cluster, "name", run.id)),
-            scheduler_address=cluster.scheduler_address,
-            owner=f"this run, by {type(cluster).__name__}.close()",
-        )
+        self._title = type(cluster).__name__
+        self._closing: asyncio.Task[object] | None = None
+
+    async def start(self, workers: WorkerGroup, run: Run) -> None:
+        """Ask for the workers."""
+        cluster, number = self._cluster, workers.number_of_workers or 1
+
+        def start() -> None:
+            self.ref = ClusterRef(
+                kind="cluster-class",
+                name=str(getattr(cluster, "name", run.id)),
+                scheduler_address=cluster.scheduler_address,
+                owner=f"this run, by {self._title}.close()",
+            )
+            if workers.max_workers is not None:
+                cluster.adapt(minimum=number, maximum=workers.max_workers)
+            else:
+                cluster.scale(number)
+
+        await _foreign(f"{self._title} could not be started", start)
 
     @property
     def security(self) -> Any:  # noqa: ANN401 -- distributed's Security, or None
@@ -113,83 +122,62 @@ class WrappedCluster:
     async def scale(self, group: str, number: int) -> None:
         """Scale the cluster; it has one group."""
         if group != "default":
-            msg = f"there is no worker group {group!r}; {type(self._cluster).__name__} has one: default"
+            msg = f"there is no worker group {group!r}; {self._title} has one: default"
             raise ProvisioningError(msg)
-        await asyncio.to_thread(self._cluster.scale, number)
+        await _foreign(f"{self._title}.scale() failed", lambda: self._cluster.scale(number))
 
     async def failure(self) -> str | None:
         """Say whether the cluster object itself has failed or closed."""
         status = getattr(getattr(self._cluster, "status", None), "name", "running")
-        return f"{type(self._cluster).__name__} is {status}" if status in {"closed", "failed"} else None
+        return f"{self._title} is {status}" if status in {"closed", "failed"} else None
 
     async def logs(self) -> Mapping[str, str]:
         """Return what the cluster's own ``get_logs`` has, if there is one."""
         get_logs = getattr(self._cluster, "get_logs", None)
-        found = await asyncio.to_thread(get_logs) if get_logs else {}
+        found = await _foreign(f"{self._title}.get_logs() failed", get_logs) if get_logs else {}
         return {str(name): str(text) for name, text in found.items()}
 
     async def close(self, reason: str = "") -> None:  # noqa: ARG002 -- the contract's signature
         """Close the cluster object."""
         if self._closing is None:
-            self._closing = asyncio.ensure_future(asyncio.to_thread(self._close))
+            closing = _foreign(f"{self._title}.close() failed", self._cluster.close)
+            self._closing = asyncio.ensure_future(closing)
         await asyncio.shield(self._closing)
+
+    async def abandon(self, error: BaseException) -> None:
+        """Close what can't be used, within close-timeout; note on ``error`` what went wrong with that."""
+        bound = setting("close-timeout")
+        try:
+            await asyncio.wait_for(self.close(), bound)
+        except TimeoutError:
+            error.add_note(f"and it did not end within {bound:g} s: it may still be running")
+        except ProvisioningError as closing:
+            error.add_note(f"and it could not be closed: {closing}")
 
     def request_close(self) -> None:
         """Leave the end to the block: a cluster object has no close that returns at once."""
 
-    def _close(self) -> None:
-        self._cluster.close()
 
+async def _foreign(what: str, call: Callable[[], T], *, late: Callable[[T], object] | None = None) -> T:
+    """Make a blocking call; whatever it raises, even SystemExit, becomes a ProvisioningError."""
 
-async def _in_thread(call: Callable[[], AnyCluster]) -> AnyCluster:
-    """Run ``call`` in a thread of its own; cancelled meanwhile, that thread closes what it gets.
-
-    Not in the loop's pool: a loop that ends waits for its pool, and such a call takes minutes.
-    """
-    loop, lock = asyncio.get_running_loop(), threading.Lock()
-    started: asyncio.Future[AnyCluster] = loop.create_future()
-    abandoned = False
-
-    def work() -> None:
+    def said() -> T:
         try:
-            cluster = call()
-        except Exception as error:  # noqa: BLE001 -- handed to who waits, or nobody waits
-            with lock:
-                if not abandoned:
-                    loop.call_soon_threadsafe(started.set_exception, error)
-            return
-        with lock:
-            if not abandoned:
-                loop.call_soon_threadsafe(started.set_result, cluster)
-                return
-        cluster.close()
+            return call()
+        except DaskbridgeError:
+            raise
+        except BaseException as error:
+            raise ProvisioningError(f"{what}: {type(error).__name__}: {error}") from error
 
-    threading.Thread(target=work, name="daskbridge-cluster-class").start()
-    try:
-        return await asyncio.shield(started)
-    except asyncio.CancelledError:
-        with lock:
-            abandoned = True
-        if started.done() and started.exception() is None:
-            await asyncio.to_thread(started.result().close)
-        raise
+    return await in_thread(said, late=late)
 
 
-def _import(name: str | None) -> Callable[..., AnyCluster]:
-    path = "provisioner_options.cluster-class.class"
-    if not name:
-        msg = f"{path} is missing; expected a class's dotted name, e.g. 'dask_jobqueue.SLURMCluster'"
-        raise TopologyError(msg)
+def _import(name: str) -> Callable[..., AnyCluster]:
     from distributed.utils import import_term
 
     try:
         found: Callable[..., AnyCluster] = import_term(name)
     except (ImportError, AttributeError) as error:
-        msg = f"{path} is {name!r}, which can't be imported: {error}"
+        msg = f"{CLASS} is {name!r}, which can't be imported: {error}"
         raise TopologyError(msg, hint="install its package, or correct the name") from error
     return found
-
-
-def _title(call: Callable[[], AnyCluster]) -> str:
-    factory = call.func if isinstance(call, partial) else call
-    return getattr(factory, "__qualname__", repr(factory))

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daskbridge.cluster._address import full_address
 from daskbridge.cluster._options import options
-from daskbridge.errors import ProvisioningError
+from daskbridge.errors import ProvisioningError, TopologyError
 from daskbridge.plugins._provisioner import ClusterRef
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ class Existing:
 
     ``address`` as ``tcp://host:8786``, or ``scheduler_file`` as ``dask scheduler --scheduler-file``
     wrote it; both may come from the topology's ``provisioner_options["existing"]``, and the last
-    resort is Dask's own setting ``scheduler-address``. What a topology asks of nodes can't be had
-    here; counts say only how many workers to wait for.
+    resort is Dask's own setting ``scheduler-address``. A given address is checked at definition, the
+    file and the setting are read when the cluster is wanted. What a topology asks of nodes can't be
+    had here; counts say only how many workers to wait for.
     """
 
     address: str | None = None
@@ -46,11 +48,13 @@ class Existing:
     )
 
     def validate(self, topology: Dask) -> None:
-        """Raise if no address is known. Raises TopologyError for unknown options."""
-        self._find(topology)
+        """Raise TopologyError for unknown options and for a given address that can't be one."""
+        address, _ = self._given(topology)
+        if address:
+            full_address(address)
 
     async def provision(self, topology: Dask, run: Run) -> SharedCluster:
-        """Return a handle; the run connects next, with a bound."""
+        """Return a handle; the run connects next. Raises ProvisioningError if no address is known."""
         return SharedCluster(
             ClusterRef(self.name, run.name, self._find(topology), exclusive=False, owner="its owner")
         )
@@ -59,19 +63,21 @@ class Existing:
         """Return a handle on the cluster that ``ref`` names."""
         return SharedCluster(ref)
 
-    def _find(self, topology: Dask) -> str:
+    def _given(self, topology: Dask) -> tuple[str | None, str | None]:
         given = options(topology, self.name, {"address": str, "scheduler_file": str})
-        address: str | None = self.address or given.get("address")
-        file = self.scheduler_file or given.get("scheduler_file")
-        if address is None and file is not None:
+        return self.address or given.get("address"), self.scheduler_file or given.get("scheduler_file")
+
+    def _find(self, topology: Dask) -> str:
+        address, file = self._given(topology)
+        if not address and file:
             try:
                 address = json.loads(Path(file).read_text("utf-8"))["address"]
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError, KeyError, TypeError) as error:
                 msg = f"no scheduler address in the scheduler file {file!r}: {error}"
                 raise ProvisioningError(
                     msg, hint="it is what 'dask scheduler --scheduler-file' writes"
                 ) from error
-        if address is None:
+        if not address:
             import dask.config
 
             address = dask.config.get("scheduler-address", None)
@@ -79,7 +85,11 @@ class Existing:
             msg = "provisioner 'existing' needs the address of a running scheduler"
             hint = "set provisioner_options.existing.address to tcp://HOST:8786, or pass Existing(address)"
             raise ProvisioningError(msg, hint=hint)
-        return address if "://" in address else f"tcp://{address}"
+        try:
+            return full_address(str(address))
+        except TopologyError as error:
+            hint = "correct the scheduler file, or Dask's setting scheduler-address"
+            raise ProvisioningError(str(error), hint=hint) from error
 
 
 class SharedCluster:

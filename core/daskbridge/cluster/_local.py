@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daskbridge._threads import in_thread
 from daskbridge.cluster._child import Child
 from daskbridge.cluster._fit import Machine, Share, fit
 from daskbridge.cluster._options import options
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from daskbridge.plugins import Run
     from daskbridge.topology import Dask
+
+logger = logging.getLogger("daskbridge")
 
 #: What nodes do not get of the driver's environment: its code, and the way to other clusters.
 WITHHELD = (
@@ -75,7 +79,7 @@ class LocalProvisioner:
     async def provision(self, topology: Dask, run: Run) -> LocalCluster:
         """Start the nodes; the scheduler is up on return, the workers are on their way."""
         exact = options(topology, self.name, {"exact": bool}).get("exact", False)
-        shares, notes = await asyncio.to_thread(lambda: fit(topology, Machine.here(), exact=exact))
+        shares, notes = await in_thread(lambda: fit(topology, Machine.here(), exact=exact))
         cluster = LocalCluster(run, notes)
         try:
             await cluster.start(topology, shares)
@@ -118,9 +122,7 @@ class LocalCluster:
         await workers.tell(role="workers", scheduler=address, groups=self._keywords(topology, shares))
         for group, share in shares.items():
             await workers.tell(group=group, number=share.number)
-        self._reports = asyncio.create_task(
-            self._read(workers, sum(share.number for share in shares.values()))
-        )
+        self._reports = asyncio.create_task(self._read(workers))
         self._groups = frozenset(shares)
         self.ref = ClusterRef(
             kind=LocalProvisioner.name,
@@ -156,15 +158,19 @@ class LocalCluster:
         for child in self._children:
             child.signal(signal.SIGTERM)
 
-    async def _read(self, workers: Child, number: int) -> None:
+    async def _read(self, workers: Child) -> None:
         failed: list[str] = []
+        served = False
         while True:
             try:
                 report = await workers.answer()
             except ProvisioningError:
                 return  # the process ended: failure() says so
+            if "started" in report:
+                served, self._hopeless = True, None
+                continue
             failed.append(f"worker {report['failed']} could not start: {report['error']}")
-            if len(failed) >= number:
+            if not served and report["left"] == 0:
                 self._hopeless = "\n".join([*failed, workers.tail(20)])
 
     async def _close(self) -> None:
@@ -174,7 +180,7 @@ class LocalCluster:
         grace = GRACE if hasattr(self, "ref") else 0  # who is still importing has nothing to end in order
         for child in reversed(self._children):
             await child.close(grace)
-        await asyncio.to_thread(shutil.rmtree, self._directory)
+        await in_thread(lambda: _remove(self._directory))
 
     def _keywords(self, topology: Dask, shares: Mapping[str, Share]) -> dict[str, dict[str, Any]]:
         return {
@@ -188,6 +194,16 @@ class LocalCluster:
             }
             for name, share in shares.items()
         }
+
+
+def _remove(directory: Path) -> None:
+    """Remove what can be removed: what stays is no reason to fail a body that succeeded."""
+    try:
+        shutil.rmtree(directory)
+    except OSError as error:
+        shutil.rmtree(directory, ignore_errors=True)  # the first error kept it from the rest
+        if directory.exists():
+            logger.warning("the local cluster's directory %s could not be removed: %s", directory, error)
 
 
 def node_environment(config: Mapping[str, Any]) -> dict[str, str]:

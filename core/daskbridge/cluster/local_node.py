@@ -7,6 +7,7 @@ Replies leave through what was standard output, so that user code that prints ca
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -52,42 +53,72 @@ async def scheduler(spec: dict[str, Any], reply: Callable[..., None]) -> None:
 
 async def workers(spec: dict[str, Any], reply: Callable[..., None]) -> None:
     """Run nannies for the groups of ``spec`` and bring each group to the number that orders name."""
-    nannies: dict[str, Nanny] = {}
-    orders, starting = _orders(), set[asyncio.Task[None]]()
+    orders, nannies = _orders(), Nannies(spec, reply)
+    while (order := await orders.get()) is not None:
+        nannies.scale(order["group"], order["number"])
+    await nannies.close()
 
-    async def start(group: str, name: str) -> None:
+
+class Nannies:
+    """Own the nannies of all groups; reply who started, and who failed to with how many that leaves."""
+
+    def __init__(self, spec: dict[str, Any], reply: Callable[..., None]) -> None:
+        self._spec = spec
+        self._reply = reply
+        self._groups: dict[str, dict[str, asyncio.Task[Nanny | None]]] = {
+            group: {} for group in spec["groups"]
+        }
+        self._numbers = {group: itertools.count() for group in self._groups}
+        self._starting: set[asyncio.Task[Nanny | None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def scale(self, group: str, number: int, reason: str = "scaled down") -> None:
+        """Begin to start or to end workers of one group; a name is never used twice."""
+        members = self._groups[group]
+        for name in list(members)[number:]:
+            ending = asyncio.create_task(self._end(name, members.pop(name), reason))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+        for _ in range(number - len(members)):
+            name = f"{group}-{next(self._numbers[group])}"
+            starting = members[name] = asyncio.create_task(self._start(group, name))
+            self._starting.add(starting)
+            starting.add_done_callback(self._starting.discard)
+
+    async def close(self) -> None:
+        """End all; those that are still starting end with the process."""
+        for group in self._groups:
+            self.scale(group, 0, "cluster closed")
+        for starting in self._starting:
+            starting.cancel()
+        await asyncio.gather(*self._ending, return_exceptions=True)  # only cancels: errors are written
+
+    async def _start(self, group: str, name: str) -> Nanny | None:
         from distributed import Nanny
 
         try:
-            nannies[name] = Nanny(
-                spec["scheduler"], name=name, host="127.0.0.1", dashboard=False, **spec["groups"][group]
+            nanny = Nanny(
+                self._spec["scheduler"],
+                name=name,
+                host="127.0.0.1",
+                dashboard=False,
+                **self._spec["groups"][group],
             )
-            await nannies[name]
+            await nanny
         except Exception as error:  # noqa: BLE001 -- whatever keeps a worker from starting is reported
-            nannies.pop(name, None)
-            reply(failed=name, error=f"{type(error).__name__}: {error}")
+            if self._groups[group].pop(name, None):  # else it is not wanted any more
+                left = sum(map(len, self._groups.values()))
+                self._reply(failed=name, error=f"{type(error).__name__}: {error}", left=left)
+            return None
+        self._reply(started=name)
+        return nanny
 
-    async def scale(group: str, number: int) -> None:
-        members = [name for name in nannies if name.rpartition("-")[0] == group]
-        for name in members[number:]:
-            await nannies.pop(name).close(timeout=WORKER_GRACE, reason="scaled down")
-        taken = members[:number]
-        fresh = (f"{group}-{index}" for index in range(number + len(members)))
-        for name in [name for name in fresh if name not in taken][: number - len(taken)]:
-            task = asyncio.create_task(start(group, name))
-            starting.add(task)
-            task.add_done_callback(starting.discard)
-
-    while (order := await orders.get()) is not None:
-        await scale(order["group"], order["number"])
-    for task in list(starting):
-        task.cancel()
-    ends = (nanny.close(timeout=WORKER_GRACE, reason="cluster closed") for nanny in nannies.values())
-    for end in await asyncio.gather(*ends, return_exceptions=True):
-        if isinstance(
-            end, BaseException
-        ):  # a nanny that is still starting can't close; the process ends anyway
-            sys.stderr.write(f"a worker did not close in order: {end!r}\n")
+    async def _end(self, name: str, starting: asyncio.Task[Nanny | None], reason: str) -> None:
+        try:
+            if nanny := await starting:  # one that is still starting can't close
+                await nanny.close(timeout=WORKER_GRACE, reason=reason)
+        except Exception as error:  # noqa: BLE001 -- the others end as well
+            sys.stderr.write(f"worker {name} did not close in order: {error!r}\n")
 
 
 def _orders() -> asyncio.Queue[dict[str, Any] | None]:

@@ -10,7 +10,15 @@ if TYPE_CHECKING:
     from daskbridge.plugins._facade import Plugins, plugins
     from daskbridge.plugins._provisioner import ClusterHandle, ClusterRef, Provisioner
     from daskbridge.plugins._spec import API_VERSION, hookimpl
-    from daskbridge.plugins._types import ClusterPlugin, Orchestrator, PluginInfo, Run, Serializer, Target
+    from daskbridge.plugins._types import (
+        ClusterPlugin,
+        Orchestrator,
+        PluginInfo,
+        Run,
+        Serializer,
+        Step,
+        Target,
+    )
 
 __all__ = [
     "API_VERSION",
@@ -23,6 +31,7 @@ __all__ = [
     "Provisioner",
     "Run",
     "Serializer",
+    "Step",
     "Target",
     "hookimpl",
     "plugins",

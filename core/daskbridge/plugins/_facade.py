@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from daskbridge.errors import DaskbridgeError, PluginError, unknown
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from daskbridge.code import CodeBundle, CodeSpec
+    from daskbridge.plugins._implementation import Implementation
     from daskbridge.topology import Dask
 
 #: Adapters of ours that a name may ask for before they are installed.
@@ -64,20 +66,27 @@ class Plugins:
     def orchestrator(self) -> Orchestrator | None:
         """Return the orchestrator whose task this process runs, or None.
 
-        Two that both claim the process are an error: the code root and the links of one would be
-        lost silently.
+        One that can't tell is not it, with one warning. Two that both claim the process are an
+        error: the code root and the links of one would be lost silently.
         """
         self._registry.load_all()
-        detected = [
-            (impl.plugin, item)
-            for impl in self._registry.implementations("daskbridge_orchestrators")
-            for item in impl.items(_is_orchestrator)
-            if impl.guard(item.detect)
-        ]
+        detected: list[tuple[Implementation, Orchestrator]] = []
+        for impl in self._registry.implementations("daskbridge_orchestrators"):
+            try:
+                detected += [(impl, item) for item in impl.items(_is_orchestrator) if impl.guard(item.detect)]
+            except DaskbridgeError as error:
+                self._registry.discard(impl.plugin, error)
         if len(detected) > 1:
-            msg = f"two orchestrators claim this process: {', '.join(name for name, _ in detected)}"
+            msg = f"two orchestrators claim this process: {', '.join(impl.plugin for impl, _ in detected)}"
             raise PluginError(msg, hint=f"disable one with {DENY}")
-        return detected[0][1] if detected else None
+        if not detected:
+            return None
+        impl, found = detected[0]
+        return replace(
+            found,
+            identity=partial(impl.guard, found.identity),
+            code_root=partial(impl.guard, found.code_root),
+        )
 
     def topology(self, topology: Dask, target: Target) -> Dask:
         """Pass a topology through every plugin that adjusts it and return the last answer."""

@@ -99,12 +99,18 @@ class Provisioner(Target, Protocol):
     """
 
     def validate(self, topology: Dask) -> None:
-        """Raise TopologyError if this provisioner's own options are wrong; start nothing."""
+        """Raise TopologyError if a value given to this provisioner is wrong; start nothing.
+
+        Called at definition, so wherever a module with a decorated function is imported, nodes
+        included: look at what was given only. Files, the environment, Dask's configuration and
+        what can be imported belong to ``provision``.
+        """
 
     async def provision(self, topology: Dask, run: Run) -> ClusterHandle:
         """Start the scheduler, begin to start the workers, and return; don't wait for the workers.
 
-        Cancelled or failing, it leaves nothing behind. Raises ProvisioningError.
+        Cancelled or failing, it leaves nothing behind. Raises ProvisioningError; before anything
+        starts, if what it needs of this process's environment is not there.
         """
         raise NotImplementedError
 

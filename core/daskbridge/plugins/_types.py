@@ -46,12 +46,23 @@ class Serializer:
     adapts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Step:
+    """Record one step of a run: seconds it took, how it ended, what came of it in a few words."""
+
+    name: str
+    state: str
+    seconds: float
+    detail: str = ""
+
+
 @dataclass
 class Run:
     """Describe one use of a cluster to the hooks; the core fills it in as the run goes on.
 
     ``id`` is unique; ``name`` is for people. ``ref`` is None until the cluster is provisioned.
-    ``code_root`` is where the orchestrator says that the user's project lies, if it knows.
+    ``code_root`` is where the orchestrator says that the user's project lies, if it knows. When
+    the run closes, ``steps`` are all that it took and ``error`` is what its body ended in, if any.
     """
 
     id: str
@@ -61,6 +72,8 @@ class Run:
     orchestrator: str | None = None
     code_root: Path | None = None
     ref: ClusterRef | None = None
+    steps: tuple[Step, ...] = ()
+    error: BaseException | None = None
 
 
 def _nothing(*_: object) -> None:

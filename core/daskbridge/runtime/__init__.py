@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from daskbridge._lazy import lazy
 
 if TYPE_CHECKING:
+    from daskbridge.plugins import Step
     from daskbridge.runtime._cluster import Cluster
     from daskbridge.runtime._on_dask import on_dask
-    from daskbridge.runtime._timeline import Step
     from daskbridge.runtime._transient import transient
 
 __all__ = ["Cluster", "Step", "on_dask", "transient"]
@@ -18,7 +18,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "Cluster": "daskbridge.runtime._cluster",
-        "Step": "daskbridge.runtime._timeline",
+        "Step": "daskbridge.plugins",
         "on_dask": "daskbridge.runtime._on_dask",
         "transient": "daskbridge.runtime._transient",
     },

@@ -11,10 +11,9 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from daskbridge.cluster import ClusterRef
+    from daskbridge.plugins import ClusterRef, Step
     from daskbridge.runtime._engine import Engine
     from daskbridge.runtime._loop import LoopThread
-    from daskbridge.runtime._timeline import Step
 
 
 class Cluster:
@@ -81,13 +80,16 @@ class Cluster:
     def close(self) -> None:
         """End the cluster now and wait for it; the block's end then has nothing left to do.
 
-        Works from another thread and from a signal handler; a second call waits for the first.
+        Works from another thread and from a signal handler; a second call waits for the first, and
+        a call after the block's end does nothing.
         """
-        self._loop.submit(self._engine.close("closed by the user")).result()
+        if not self._engine.gone.is_set():
+            self._loop.submit(self._engine.close("closed by the user")).result()
 
     async def aclose(self) -> None:
         """End the cluster as :meth:`close` does, without blocking the caller's loop."""
-        await asyncio.wrap_future(self._loop.submit(self._engine.close("closed by the user")))
+        if not self._engine.gone.is_set():
+            await asyncio.wrap_future(self._loop.submit(self._engine.close("closed by the user")))
 
     def request_close(self) -> None:
         """Ask for the end and return at once."""

@@ -11,14 +11,14 @@ from daskbridge.errors import BundleError
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
-    from contextlib import AsyncExitStack
+    from contextlib import ExitStack
 
     from daskbridge.code import CodeBundle, CodeSpec
     from daskbridge.plugins import Run
     from daskbridge.runtime._options import Options
 
 
-def bundle_for(options: Options, run: Run, stack: AsyncExitStack) -> CodeBundle | None:
+def bundle_for(options: Options, run: Run, stack: ExitStack) -> CodeBundle | None:
     """Return the bundle that this run ships, or None for ``code=False``; blocks while it packs.
 
     Without ``code=`` the plugins are asked, the core's default last. What is packed here is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,8 @@ class Connection:
         self.names: dict[str, str] = {}
         self.refused: list[str] = []
         self.bundle: CodeBundle | None = None
+        #: Set when the scheduler is gone or another one: there is nothing to fetch and to take back.
+        self.lost = False
         self._alive = f"daskbridge_alive_{run.id}"
         self._registered: list[Callable[[], Awaitable[Any]]] = []
 
@@ -50,7 +53,7 @@ class Connection:
         """Connect. Raises ProvisioningError with the address and what to look at."""
         from distributed import Client
 
-        address = self.handle.ref.scheduler_address
+        address, client = self.handle.ref.scheduler_address, None
         try:
             client = Client(
                 address,
@@ -61,10 +64,14 @@ class Connection:
                 security=self.handle.security,
             )
             own(client)
-            self.client = await client
-        except (OSError, ValueError) as error:
+            async with asyncio.timeout(timeout):  # a peer that accepts and is no scheduler says nothing
+                self.client = await client
+        except (OSError, ValueError, TimeoutError) as error:
+            if client is not None:
+                await client.close()
             failure = await self.handle.failure()
-            msg = f"no scheduler answered at {address} within {timeout:.0f} s: {error}" + (
+            why = str(error) or "what listens there does not speak Dask's protocol"
+            msg = f"no scheduler answered at {address} within {timeout:.0f} s: {why}" + (
                 f"\n{failure}" if failure else ""
             )
             hint = "check that it runs, that this machine may reach it, and that both or neither use TLS"
@@ -173,6 +180,8 @@ class Connection:
     async def close(self) -> None:
         """Fetch the last lines, take back what a shared cluster should not keep, disconnect."""
         try:
+            if self.lost:
+                return
             if not self.handle.ref.exclusive:
                 await self._take_back()
             elif setting("forward-logs"):
@@ -213,7 +222,8 @@ class Connection:
             await forget_code(self.client)
         await getattr(self.client.scheduler, self._alive)(leave=True)
         for unregister in reversed(self._registered):
-            await unregister()
+            with suppress(ValueError):  # not there: somebody took it away already
+                await unregister()
 
     async def _last_lines(self) -> None:
         """Wait until every batch that the workers say they sent has arrived."""

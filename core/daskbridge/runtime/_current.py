@@ -15,6 +15,7 @@ from daskbridge.errors import AmbiguousCluster
 
 if TYPE_CHECKING:
     import dask.config
+    from distributed import Client
 
 AMBIGUOUS = "daskbridge://more-than-one-cluster-is-open"
 
@@ -68,10 +69,27 @@ def settle() -> None:
                 dask.config.set(scheduler=_previous_scheduler)
 
 
-def is_open(address: str) -> bool:
-    """Tell whether a run of this process has that cluster open."""
+def runs_on(address: str) -> int:
+    """Count the runs of this process that have that cluster open."""
     with _lock:
-        return any(known == address for known, _ in _open)
+        return [known for known, _ in _open].count(address)
+
+
+def make_current(client: Client) -> Client | None:
+    """Make ``get_client()`` give ``client`` in this context; return what it gave before."""
+    from distributed.client import _current_client  # as_current() also changes global settings
+
+    before = _current_client.get()
+    _current_client.set(client)
+    return before
+
+
+def make_other_current(client: Client, before: Client | None) -> None:
+    """Undo :func:`make_current`, unless somebody else is current by now or ``before`` is closed."""
+    from distributed.client import _current_client
+
+    if _current_client.get() is client:
+        _current_client.set(before if before is not None and before.status == "running" else None)
 
 
 def load_security(info: dict[str, Any]) -> Any:  # noqa: ANN401 -- distributed's Security or None
@@ -118,6 +136,10 @@ def _forget() -> None:
     """Start afresh in a forked child: the clusters belong to the parent."""
     global _lock  # noqa: PLW0603 -- the parent may hold it for ever
     _lock = threading.Lock()
+    if _open:
+        from distributed.client import _current_client
+
+        _current_client.set(None)
     _open.clear()
     _apply()
 

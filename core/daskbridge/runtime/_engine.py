@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import uuid
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from daskbridge.errors import DaskbridgeError, ProvisioningError, RunCancelled
+from daskbridge._threads import in_thread
+from daskbridge.errors import ClusterLost, DaskbridgeError, ProvisioningError, RunCancelled
 from daskbridge.plugins import Run, plugins
-from daskbridge.runtime._code import bundle_for
+from daskbridge.runtime._check import Checked, check_run
 from daskbridge.runtime._connection import Connection
 from daskbridge.runtime._timeline import Timeline
 from daskbridge.runtime._watch import Watch
@@ -19,13 +21,11 @@ from daskbridge.settings import setting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daskbridge.cluster import ClusterHandle, Provisioner
-    from daskbridge.code import CodeBundle
-    from daskbridge.plugins import Orchestrator
+    from daskbridge.plugins import ClusterHandle, Orchestrator
     from daskbridge.runtime._options import Options
 
-#: Seconds between two looks at a cancel event, and between two looks for workers.
-LOOK = 0.1
+#: Seconds between two looks at a cancel event, and at first and at most between two looks for workers.
+LOOK, SLOW_LOOK = 0.1, 1.0
 #: Seconds for what is good to have at the end: a story of an error, the last log lines.
 ASIDE = 5.0
 
@@ -40,33 +40,31 @@ class Engine:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.run = Run(
-            id=uuid.uuid4().hex[:8],
-            name=options.name or "run",
-            topology=options.topology,
-            provisioner="",
-        )
-        interval = min(setting("step-interval"), 5.0)
-        self.timeline = Timeline(self._tell, interval)
+        self.run = Run(uuid.uuid4().hex[:8], options.name or "run", options.topology, provisioner="")
+        self.timeline = Timeline(self._tell, min(setting("step-interval"), 5.0))
         self.notes: list[str] = []
-        self.bundle: CodeBundle | None = None
-        self.watch: Watch | None = None
+        #: Set once nothing of the run is left; any thread may look.
+        self.gone = threading.Event()
+        self._drop: Callable[[], None] | None = None
+        self._watch: Watch | None = None
+        self._orchestrator: Orchestrator | None = None
         self._stack = AsyncExitStack()
         self._body = AsyncExitStack()
         self._closing: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._orchestrator: Orchestrator | None = None
 
     @property
     def verdict(self) -> DaskbridgeError | None:
         """Return the error in which the body ends because the core interrupted it."""
-        return self.watch.verdict if self.watch else None
+        return self._watch.verdict if self._watch else None
 
     async def open(self) -> None:
         """Take every step up to the user's body; cancelled or failing, leave nothing."""
-        self._opening = asyncio.ensure_future(self._open())
         cancel = self.options.cancel
         try:
+            if cancel is not None and cancel.is_set():
+                raise RunCancelled("cancelled before anything began")  # noqa: TRY301
+            self._opening = asyncio.ensure_future(self._open())
             while not self._opening.done():
                 await asyncio.wait({self._opening}, timeout=LOOK if cancel else None)
                 if cancel is not None and cancel.is_set():
@@ -77,19 +75,26 @@ class Engine:
             await asyncio.shield(self.close("not opened"))
             raise
 
-    async def started(self, interrupt: Callable[[], None]) -> None:
-        """Begin the body: from here on a lost cluster or a cancel calls ``interrupt``."""
+    async def started(self, interrupt: Callable[[], None], drop: Callable[[], None]) -> None:
+        """Begin the body: from here on a lost cluster or a cancel calls ``interrupt``.
+
+        ``drop`` is called when the cluster ends before the body does, to close the body's client.
+        """
+        self._drop = drop
         await self._body.enter_async_context(self.timeline.step("body"))
-        self.watch = Watch(self.connection, self.options.cancel, interrupt)
+        self._watch = Watch(self.connection, self.options.cancel, interrupt)
 
     async def ended(self, error: BaseException | None) -> None:
         """End the body; add to its error what the cluster knows of its cause."""
-        if self.watch is None:
+        self.run.error = error
+        self._drop = None
+        if self._watch is None:
             return
-        await self.watch.stop(error)
+        await self._watch.stop(error)
+        self.connection.lost = isinstance(self.verdict, ClusterLost)
         trace = error.__traceback__ if error else None  # contextlib sets it back to what it is given
         await self._body.__aexit__(type(error) if error else None, error, trace)
-        if error is not None and self.verdict is None:
+        if error is not None and self.verdict is None and self._closing is None:
             await self._explain(error)
 
     async def close(self, reason: str) -> None:
@@ -100,6 +105,8 @@ class Engine:
 
     def request_close(self) -> None:
         """Ask for the end from anywhere; return at once."""
+        if self._watch is not None:
+            self._watch.ignore()
         if hasattr(self, "handle"):
             self.handle.request_close()
 
@@ -107,38 +114,25 @@ class Engine:
         plugins().step(step, state, elapsed, detail, self.run)
 
     async def _open(self) -> None:
-        await asyncio.to_thread(plugins().load)
+        await in_thread(plugins().load)
         async with self.timeline.step("check") as progress:
-            provisioner, orchestrator = await asyncio.to_thread(self._check)
-            progress.detail = f"{self.run.provisioner}; {_told(self.bundle)}"
+            checked = await in_thread(lambda: check_run(self.options, self.run), late=Checked.drop)
+            self._stack.callback(checked.drop)
+            self._orchestrator = checked.orchestrator
+            self.notes += checked.notes
+            progress.detail = f"{self.run.provisioner}; {checked.told}"
         try:
-            async with asyncio.timeout(self.run.topology.start_timeout):
-                await self._start(provisioner)
+            async with asyncio.timeout(self.run.topology.start_timeout) as bound:
+                await self._start(checked)
         except TimeoutError as error:
+            if not bound.expired():
+                raise
             raise await self._too_late() from error
-        if orchestrator is not None:
-            self._orchestrator = orchestrator
-            await self._publish(orchestrator.on_ready)
+        await self._publish("on_ready")
 
-    def _check(self) -> tuple[Provisioner, Orchestrator | None]:
-        from daskbridge.serialization import check
-
-        orchestrator = plugins().orchestrator()
-        if orchestrator is not None:
-            self.run.orchestrator, self.run.code_root = orchestrator.name, orchestrator.code_root()
-            self.run.name = self.options.name or orchestrator.identity() or self.run.name
-        provisioner = self.options.target()
-        self.run.provisioner = provisioner.name
-        self.run.topology = plugins().topology(self.options.topology, provisioner)
-        self.notes += check(self.run.topology, provisioner)
-        provisioner.validate(self.run.topology)
-        self._plugins = plugins().cluster_plugins(self.run.topology, self.run)
-        self.bundle = bundle_for(self.options, self.run, self._stack)
-        return provisioner, orchestrator
-
-    async def _start(self, provisioner: Provisioner) -> None:
+    async def _start(self, checked: Checked) -> None:
         async with self.timeline.step("provision") as progress:
-            self.handle = await provisioner.provision(self.run.topology, self.run)
+            self.handle = await checked.provisioner.provision(self.run.topology, self.run)
             self._stack.push_async_callback(self.handle.close, "the run ended")
             self.notes += self.handle.notes
             progress.detail = "; ".join(self.notes)
@@ -151,17 +145,19 @@ class Engine:
         async with self.timeline.step("compare") as progress:
             progress.detail = await self.connection.compare(setting("environment-check"))
         async with self.timeline.step("sync") as progress:
-            await self.connection.equip(self._plugins)
-            if self.bundle is not None:
-                progress.detail = await self.connection.sync(self.bundle)
+            await self.connection.equip(checked.cluster_plugins)
+            if checked.bundle is not None:
+                progress.detail = await self.connection.sync(checked.bundle)
         async with self.timeline.step("ready") as progress:
+            pause = LOOK
             while not await self.connection.ready(progress):
-                await asyncio.sleep(LOOK)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, SLOW_LOOK)
 
     async def _explain(self, error: BaseException) -> None:
         try:
             await asyncio.wait_for(self.connection.explain(error), ASIDE)
-        except (OSError, TimeoutError) as failure:
+        except Exception as failure:  # noqa: BLE001 -- the body's error must come out, with or without its story
             error.add_note(f"daskbridge could not ask the scheduler for the cause: {failure!r}")
 
     async def _disconnect(self) -> None:
@@ -169,55 +165,56 @@ class Engine:
         try:
             await asyncio.wait_for(self.connection.close(), ASIDE)
         except (OSError, TimeoutError) as failure:
-            logger.info(
-                "the connection to %s did not close in order: %r", self.handle.ref.scheduler_address, failure
-            )
+            address = self.handle.ref.scheduler_address
+            logger.info("the connection to %s did not close in order: %r", address, failure)
 
-    async def _publish(self, tell: Callable[[Run], None]) -> None:
+    async def _publish(self, when: str) -> None:
         """Let the orchestrator show something of the run; that it can't is no failure of the run."""
+        if self._orchestrator is None:
+            return
+        tell: Callable[[Run], None] = getattr(self._orchestrator, when)
         try:
-            await asyncio.to_thread(tell, self.run)
+            await asyncio.wait_for(in_thread(lambda: tell(self.run)), ASIDE)
         except Exception:
-            logger.warning("orchestrator %r could not publish the run", self.run.orchestrator, exc_info=True)
+            logger.warning("orchestrator %r: %s failed", self.run.orchestrator, when, exc_info=True)
 
     async def _too_late(self) -> ProvisioningError:
         step, progress = self.timeline.current
         failure = await self.handle.failure() if hasattr(self, "handle") else None
         known = [failure] if failure else []
         known += self.connection.refused if hasattr(self, "connection") else []
-        msg = (
-            f"the cluster was not ready within start_timeout={self.run.topology.start_timeout:g} s;"
-            f" step {step!r} was under way" + (f": {progress.detail}" if progress.detail else "")
-        )
-        hint = (
-            "look for a full queue, an image that can't be pulled or a quota; or raise Dask(start_timeout=)"
-        )
+        limit = f"start_timeout={self.run.topology.start_timeout:g} s"
+        detail = f": {progress.detail}" if progress.detail else ""
+        msg = f"the cluster was not ready within {limit}; step {step!r} was under way{detail}"
+        hint = "look for a full queue, an image that can't be pulled, a quota; or raise Dask(start_timeout=)"
         return ProvisioningError("\n".join([msg, *known]), hint=hint)
 
     async def _close(self, reason: str) -> None:
-        if self._opening is not None and not self._opening.done():
-            self._opening.cancel()
-            await asyncio.wait({self._opening})
-        await self._body.aclose()
-        if not hasattr(self, "handle"):
-            await self._stack.aclose()
-            return
         try:
-            async with self.timeline.step("close") as progress, asyncio.timeout(setting("close-timeout")):
+            if self._opening is not None and not self._opening.done():
+                self._opening.cancel()
+                await asyncio.wait({self._opening})
+            if self._watch is not None:
+                self._watch.ignore()
+            if self._drop is not None:
+                self._drop()
+            await self._body.aclose()
+            await (self._end(reason) if hasattr(self, "handle") else self._stack.aclose())
+        finally:
+            self.run.steps = self.timeline.steps
+            await self._publish("on_close")
+            self.gone.set()
+
+    async def _end(self, reason: str) -> None:
+        limit = setting("close-timeout")
+        try:
+            async with self.timeline.step("close") as progress, asyncio.timeout(limit) as bound:
                 progress.detail = reason
                 await self._stack.aclose()
         except TimeoutError as error:
-            name, bound = self.handle.ref.name, setting("close-timeout")
-            msg = f"cluster {name!r} did not end within {bound:.0f} s: it may still be running"
+            if not bound.expired():
+                raise
+            name = self.handle.ref.name
+            msg = f"cluster {name!r} did not end within {limit:.0f} s: it may still be running"
             hint = "look for it where it was provisioned, and end it there"
             raise ProvisioningError(msg, hint=hint) from error
-        finally:
-            if self._orchestrator is not None:
-                await self._publish(self._orchestrator.on_close)
-
-
-def _told(bundle: CodeBundle | None) -> str:
-    if bundle is None:
-        return "no code"
-    roots = ", ".join(map(str, bundle.roots))
-    return f"{bundle.files} files of {roots} ({bundle.size / 1024:.0f} KiB packed)"

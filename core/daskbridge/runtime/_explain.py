@@ -17,13 +17,18 @@ SHOWN = 10
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Walk an error and what it came from."""
+    """Walk an error, what it came from, and what an exception group holds."""
     seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
+    left: list[BaseException | None] = [error]
+    while left:
+        link = left.pop(0)
+        if link is None or id(link) in seen:
+            continue
         seen.add(id(link))
         yield link
-        link = link.__cause__ or link.__context__
+        left.append(link.__cause__ or link.__context__)
+        if isinstance(link, BaseExceptionGroup):
+            left += link.exceptions
 
 
 def missing_module(error: BaseException, bundle: CodeBundle | None) -> str | None:

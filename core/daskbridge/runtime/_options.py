@@ -10,10 +10,11 @@ from daskbridge.errors import ProvisioningError
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from daskbridge.cluster import Provisioner
     from daskbridge.code import CodeBundle, CodeSpec
+    from daskbridge.plugins import Provisioner
     from daskbridge.topology import Dask
 
 
@@ -35,45 +36,50 @@ class Options:
     code: bool | str | Path | CodeSpec | CodeBundle | None = None
     cancel: Event | None = None
     name: str = ""
+    on_interrupt: Callable[[], None] | None = None
     entry: str | None = None
 
     def __post_init__(self) -> None:
+        from daskbridge.serialization import check
         from daskbridge.topology import Dask
 
-        given: object = self.topology
-        if not isinstance(given, Dask):
-            msg = (
-                f"a topology is needed, got {given!r}; expected daskbridge.Dask(...) or daskbridge.load(path)"
-            )
-            raise TypeError(msg)
+        _refuse(self.topology, isinstance(self.topology, Dask), "topology", "daskbridge.Dask(...)")
+        is_event = callable(getattr(self.cancel, "is_set", None))
+        _refuse(self.cancel, self.cancel is None or is_event, "cancel", "an event such as threading.Event()")
+        _refuse(self.name, isinstance(self.name, str), "name", "a string")
         if not (self.provisioner is None and in_kubernetes()):
-            self.target()
+            provisioner = self.resolve()
+            check(self.topology, provisioner)
+            provisioner.validate(self.topology)
 
-    def target(self) -> Provisioner:
-        """Return the provisioner, the topology checked against it; start nothing.
+    def resolve(self) -> Provisioner:
+        """Return the provisioner; start nothing.
 
-        Raises UnsupportedByTarget, TopologyError or PluginError, and ProvisioningError where
-        ``local`` would be chosen silently inside a Kubernetes pod.
+        Raises PluginError for an unknown name, and ProvisioningError where ``local`` would be
+        chosen silently inside a Kubernetes pod.
         """
-        from daskbridge.serialization import check
+        from daskbridge.plugins import Provisioner, plugins
 
-        provisioner = self._resolve()
-        check(self.topology, provisioner)
-        provisioner.validate(self.topology)
-        return provisioner
-
-    def _resolve(self) -> Provisioner:
-        from daskbridge.plugins import plugins
-
-        if self.provisioner is not None and not isinstance(self.provisioner, str):
-            return self.provisioner
-        name: Any = self.provisioner or setting("provisioner")
+        given = self.provisioner
+        if given is not None and not isinstance(given, str):
+            value: object = given
+            fits = isinstance(value, Provisioner) and not isinstance(value, type)
+            _refuse(value, fits, "provisioner", "a name, or an object such as Existing(address)")
+            return given
+        name: Any = given or setting("provisioner")
         if name is None and in_kubernetes():
             known = ", ".join(plugins().names("daskbridge_provisioners"))
             msg = "inside a Kubernetes pod a local cluster would be confined to this pod"
             hint = f"name the one that you mean: provisioner= one of {known}, or set daskbridge.provisioner"
             raise ProvisioningError(msg, hint=hint)
         return plugins().provisioner(name or "local")
+
+
+def _refuse(given: object, fits: bool, argument: str, expected: str) -> None:  # noqa: FBT001 -- of this module
+    if not fits:
+        kind = f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
+        msg = f"{argument} is {kind}; expected {expected}"
+        raise TypeError(msg)
 
 
 def in_kubernetes() -> bool:

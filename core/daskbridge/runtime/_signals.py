@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -40,10 +41,20 @@ class SigtermRaises:
             return
         self._counted = False
         SigtermRaises.blocks -= 1
-        if SigtermRaises.blocks == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if SigtermRaises.blocks == 0 and signal.getsignal(signal.SIGTERM) in {_leave, signal.SIG_IGN}:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # unless the body has installed one of its own
+
+
+def _forget() -> None:
+    """Start afresh in a forked child: it has no block to leave."""
+    SigtermRaises.blocks = 0
+    if signal.getsignal(signal.SIGTERM) is _leave:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _leave(number: int, _: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
+
+
+os.register_at_fork(after_in_child=_forget)

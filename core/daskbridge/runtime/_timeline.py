@@ -5,21 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from daskbridge.plugins import Step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-
-
-@dataclass(frozen=True)
-class Step:
-    """Record one step: seconds it took, how it ended, and what came of it in a few words."""
-
-    name: str
-    state: str
-    seconds: float
-    detail: str = ""
 
 
 class Progress:

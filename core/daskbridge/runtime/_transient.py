@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, contextmanager, suppress
+import os
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.runtime import _current
@@ -12,11 +13,11 @@ from daskbridge.runtime._engine import ASIDE, Engine
 from daskbridge.runtime._loop import LoopThread
 from daskbridge.runtime._options import Options
 from daskbridge.runtime._signals import SigtermRaises
-from daskbridge.runtime._strays import aclose_strays, close_strays, own
+from daskbridge.runtime._strays import close_strays, own, strays
+from daskbridge.runtime._wait import apatiently, patiently
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextvars import Token
+    from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -28,13 +29,18 @@ if TYPE_CHECKING:
     from daskbridge.topology import Dask
 
 
-def transient(
+#: What a body is left by for a reason of the caller's, whatever happens to the cluster.
+LEAVING = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+def transient(  # noqa: PLR0913 -- each but the first is an option
     topology: Dask,
     *,
     provisioner: str | Provisioner | None = None,
     code: bool | str | Path | CodeSpec | CodeBundle | None = None,
     cancel: Event | None = None,
     name: str = "",
+    on_interrupt: Callable[[], None] | None = None,
 ) -> Transient:
     """Start a cluster for a ``with`` or ``async with`` block and end it when the block is left.
 
@@ -42,7 +48,9 @@ def transient(
     ``daskbridge.provisioner`` counts, else ``local``. ``code`` is what the nodes get: by default
     the script's project, a path or a ``CodeSpec`` for another, False for nothing. Setting
     ``cancel`` ends provisioning, or the body's waiting for results, with
-    :class:`~daskbridge.errors.RunCancelled`. ``name`` is for people.
+    :class:`~daskbridge.errors.RunCancelled`. ``name`` is for people. ``on_interrupt`` is called once,
+    on the core's thread, when a cancel or a lost cluster ends the body's waiting: for a body that
+    waits for something else.
 
     In the block ``distributed.get_client()`` and a bare ``Client()`` reach this cluster. The
     block's own error always wins; what goes wrong while closing is noted on it. On SIGTERM the
@@ -56,7 +64,7 @@ def transient(
     ...     cluster.client.submit(pow, 2, 10).result()
     1024
     """
-    return Transient(Options(topology, provisioner, code, cancel, name))
+    return Transient(Options(topology, provisioner, code, cancel, name, on_interrupt))
 
 
 class Transient:
@@ -64,22 +72,23 @@ class Transient:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self._entered = False
         self._stack = ExitStack()
         self._engine: Engine
         self._loop: LoopThread
-        self._client: Client | None = None
-        self._token: Token[Client | None] | None = None
-        self._task: asyncio.Task[Any] | None = None
+        self._caller: asyncio.AbstractEventLoop | None
+        self._client: Client | None
+        self._current: Client | None
 
     def __enter__(self) -> Cluster:
-        self._begin()
+        self._begin(None)
         try:
             self._loop.submit(self._engine.open()).result()
             from distributed import Client
 
             self._client = Client(**self._arguments(), loop=self._loop.ioloop)
             cluster = self._made(self._client)
-            self._loop.submit(self._engine.started(self._close_client_soon)).result()
+            self._loop.submit(self._engine.started(self._interrupt, self._drop)).result()
         except BaseException as error:
             self._leave(error)
             raise
@@ -91,17 +100,19 @@ class Transient:
         self._leave(error)
 
     async def __aenter__(self) -> Cluster:
-        self._begin()
+        self._begin(asyncio.get_running_loop())
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._cancelling, self._cancelled = task, task.cancelling(), False
         try:
-            await asyncio.wrap_future(self._loop.submit(self._engine.open()))
+            await self._on_core(self._engine.open())
             from distributed import Client
 
             client = Client(**self._arguments(), asynchronous=True)
             own(client)
             self._client = await client
             cluster = self._made(self._client)
-            self._task = asyncio.current_task()
-            await asyncio.wrap_future(self._loop.submit(self._engine.started(self._canceller())))
+            await self._on_core(self._engine.started(self._interrupt, self._drop))
         except BaseException as error:
             await self._aleave(error)
             raise
@@ -112,9 +123,13 @@ class Transient:
     ) -> None:
         await self._aleave(error)
 
-    def _begin(self) -> None:
+    def _begin(self, caller: asyncio.AbstractEventLoop | None) -> None:
+        if self._entered:
+            msg = "this block is entered already; call transient() once for each block that overlaps"
+            raise RuntimeError(msg)
         self._engine = Engine(self._options)
-        self._client = self._task = None
+        self._entered, self._caller, self._pid = True, caller, os.getpid()
+        self._client = self._current = None
         sigterm = SigtermRaises()
         sigterm.install()
         self._stack.callback(sigterm.remove)
@@ -126,76 +141,93 @@ class Transient:
         return {"address": handle.ref.scheduler_address, "security": handle.security, "set_as_default": False}
 
     def _made(self, client: Client) -> Cluster:
-        from distributed.client import _current_client  # as_current() also changes global settings
-
         own(client)
         ref = self._engine.handle.ref
         _current.opened(ref.scheduler_address, self._engine.handle.security)
-        self._token = _current_client.set(client)
+        self._current = _current.make_current(client)
         return Cluster(self._engine, self._loop, client)
 
-    def _close_client_soon(self) -> None:
-        """End what the body waits for; runs on the core's loop, which is this client's, too."""
-        assert self._client is not None
-        closing = self._client._close(fast=True)  # noqa: SLF001 -- close() would block this loop
-        self._closing = asyncio.ensure_future(closing)
+    def _on_core(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
+        return asyncio.wrap_future(self._loop.submit(coroutine))
 
-    def _canceller(self) -> Callable[[], None]:
-        loop, task = asyncio.get_running_loop(), self._task
-        assert task is not None
+    def _interrupt(self) -> None:
+        """End what the body waits for; runs on the core's loop."""
+        self._drop()
+        for client in strays(self._engine.handle.ref.scheduler_address, runs=1):
+            client.loop.add_callback(client._close, fast=True)  # noqa: SLF001 -- close() would block this loop
+        if self._caller is not None:
+            self._caller.call_soon_threadsafe(self._cancel_body)
+        if self._options.on_interrupt is not None:
+            self._options.on_interrupt()
 
-        def cancel() -> None:
-            loop.call_soon_threadsafe(task.cancel)
+    def _cancel_body(self) -> None:
+        self._cancelled = True
+        self._task.cancel()
 
-        return cancel
+    def _drop(self) -> None:
+        """Close the body's client at once: its futures are cancelled, it does not try to reconnect."""
+        if self._client is not None and self._client.loop is not None:
+            self._client.loop.add_callback(self._client._close, fast=True)  # noqa: SLF001 -- as above
 
     def _leave(self, error: BaseException | None) -> None:
+        if os.getpid() != self._pid:
+            return  # a forked child: the run is its parent's
         self._reset()
         with _noting(error), self._stack:
-            try:
-                self._loop.submit(self._engine.ended(error)).result()
-                if self._client is not None:
-                    self._client.close(timeout=ASIDE)
-                    close_strays(self._engine.handle.ref.scheduler_address)
-            finally:
-                self._loop.submit(self._engine.close("the block was left")).result()
-        if error is not None and self._engine.verdict is not None:
-            raise self._engine.verdict from error
+            patiently(self._loop.submit(self._finish(error)))
+        verdict = self._engine.verdict
+        if verdict is not None and not isinstance(error, LEAVING):
+            raise verdict from error
+
+    async def _finish(self, error: BaseException | None) -> None:
+        """End the run; on the core's loop, which is the synchronous client's, too."""
+        try:
+            await self._engine.ended(error)
+            await self._close_clients()
+        finally:
+            await self._engine.close("the block was left")
 
     async def _aleave(self, error: BaseException | None) -> None:
+        if os.getpid() != self._pid:
+            return  # a forked child: the run is its parent's
         self._reset()
         finishing = asyncio.ensure_future(self._afinish(error))
-        try:
-            await asyncio.shield(finishing)
-        except asyncio.CancelledError:
-            await finishing
-            if self._engine.verdict is None:
-                raise
-        if error is not None and self._engine.verdict is not None:
-            if self._task is not None:
-                self._task.uncancel()
-            raise self._engine.verdict from error
+        cancelled = await apatiently(finishing)
+        with _noting(error), self._stack:
+            finishing.result()
+        verdict = self._engine.verdict
+        if self._cancelled:  # by us: the caller must not see it as a cancellation
+            self._task.uncancel()
+        if self._task.cancelling() > self._cancelling:
+            if cancelled:
+                raise asyncio.CancelledError
+        elif verdict is not None and not isinstance(error, LEAVING):
+            raise verdict from error
 
     async def _afinish(self, error: BaseException | None) -> None:
-        with _noting(error), self._stack:
-            try:
-                await asyncio.wrap_future(self._loop.submit(self._engine.ended(error)))
-                if self._client is not None:
-                    await asyncio.wait_for(self._client.close(), ASIDE)
-                    await aclose_strays(self._engine.handle.ref.scheduler_address)
-            finally:
-                await asyncio.wrap_future(self._loop.submit(self._engine.close("the block was left")))
+        """End the run; on the caller's loop, which is the asynchronous client's, too."""
+        try:
+            await self._on_core(self._engine.ended(error))
+            await self._close_clients()
+        finally:
+            await self._on_core(self._engine.close("the block was left"))
+
+    async def _close_clients(self) -> None:
+        if self._client is None:
+            return
+        try:
+            async with asyncio.timeout(ASIDE):
+                await self._client._close()  # noqa: SLF001 -- close() blocks, this runs on the client's loop
+        finally:
+            await close_strays(self._engine.handle.ref.scheduler_address)
 
     def _reset(self) -> None:
         """Undo what made this cluster the current one, before it is gone."""
-        if self._token is None:
+        self._entered = False
+        if self._client is None or self._engine.run.ref is None:
             return
-        from distributed.client import _current_client
-
-        token, self._token = self._token, None
         _current.closed(self._engine.handle.ref.scheduler_address)
-        with suppress(ValueError):  # left in another context than entered: that one is gone already
-            _current_client.reset(token)
+        _current.make_other_current(self._client, self._current)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import time
 from typing import TYPE_CHECKING
 
@@ -17,12 +16,10 @@ if TYPE_CHECKING:
     from daskbridge.runtime._connection import Connection
     from daskbridge.runtime._options import Event
 
-#: Seconds between two looks at the cancel event, and between two questions to the scheduler.
+#: Seconds between two looks at the cancel event, and between two questions to cluster and scheduler.
 LOOK, ASK = 0.2, 2.0
-
-
-#: What a body gets to see when the connection to its scheduler is gone.
-CONNECTION = (OSError, asyncio.CancelledError, concurrent.futures.CancelledError)
+#: Seconds that a scheduler may be busy, as with a large graph, before it counts as lost.
+BUSY = 600.0
 
 
 class Watch:
@@ -38,20 +35,22 @@ class Watch:
         self._connection = connection
         self._cancel = cancel
         self._interrupt = interrupt
-        self._tasks = [asyncio.create_task(self._until_lost()), asyncio.create_task(self._until_cancelled())]
+        self._where = f"the cluster at {connection.handle.ref.scheduler_address}"
+        self._stopped = False
+        watches = (self._until_failed(), self._until_lost(), self._until_cancelled())
+        self._tasks = [asyncio.create_task(watch) for watch in watches]
+
+    def ignore(self) -> None:
+        """Take what happens from now on as meant: somebody asked for the end. Any thread may call."""
+        self._stopped = True
 
     async def stop(self, error: BaseException | None) -> None:
-        """Stop watching; a body that ended by a lost connection may have noticed before us."""
+        """Stop watching; a body that lost its connection for good may have noticed before us."""
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
-        if (
-            self.verdict is None
-            and error is not None
-            and any(isinstance(link, CONNECTION) for link in chain(error))
-        ):
-            lost = await self._look()
-            self.verdict = None if lost is None else ClusterLost(lost[0])
+        if self.verdict is None and not self._stopped and error is not None and _by_connection(error):
+            self.verdict = await self._lost()
 
     async def _until_cancelled(self) -> None:
         while self._cancel is not None:
@@ -60,34 +59,58 @@ class Watch:
                 self._decide(RunCancelled("cancelled while the body ran"))
                 return
 
+    async def _until_failed(self) -> None:
+        while (failure := await self._connection.handle.failure()) is None:
+            await asyncio.sleep(ASK)
+        self._decide(ClusterLost(f"{self._where} is lost: {failure}"))
+
     async def _until_lost(self) -> None:
         answered = time.monotonic()
         while True:
             await asyncio.sleep(ASK)
-            lost = await self._look()
-            if lost is None:
-                answered = time.monotonic()
-            elif lost[1] or time.monotonic() - answered > setting("lost-timeout"):
-                self._decide(ClusterLost(lost[0]))
+            try:
+                same = await asyncio.wait_for(self._connection.alive(), BUSY)
+            except TimeoutError:
+                self._decide(ClusterLost(f"{self._where} is lost: its scheduler was silent for {BUSY:.0f} s"))
+                return
+            except OSError as error:
+                if time.monotonic() - answered > setting("lost-timeout"):
+                    self._decide(self._unreachable(error))
+                    return
+                continue
+            answered = time.monotonic()
+            if not same:
+                self._decide(self._replaced())
                 return
 
-    async def _look(self) -> tuple[str, bool] | None:
-        """Ask provisioner and scheduler: what is lost, and whether for good; None if all is well."""
-        where = f"the cluster at {self._connection.handle.ref.scheduler_address}"
+    async def _lost(self) -> ClusterLost | None:
+        """Look once: what is lost for sure, or None. A scheduler that is busy is not lost."""
         if failure := await self._connection.handle.failure():
-            return f"{where} is lost: {failure}", True
+            return ClusterLost(f"{self._where} is lost: {failure}")
         try:
             same = await asyncio.wait_for(self._connection.alive(), ASK)
-        except (OSError, TimeoutError) as error:
-            return f"{where} is lost: its scheduler does not answer ({error!r})", False
-        if same:
+        except TimeoutError:
             return None
-        return (
-            f"{where} is lost: its scheduler was replaced by one without this run's code and data",
-            True,
-        )
+        except OSError as error:
+            return self._unreachable(error)
+        return None if same else self._replaced()
+
+    def _unreachable(self, error: OSError) -> ClusterLost:
+        return ClusterLost(f"{self._where} is lost: its scheduler can't be reached ({error})")
+
+    def _replaced(self) -> ClusterLost:
+        what = "its scheduler was replaced by one without this run's code and data"
+        return ClusterLost(f"{self._where} is lost: {what}")
 
     def _decide(self, verdict: DaskbridgeError) -> None:
-        if self.verdict is None:
+        if self.verdict is None and not self._stopped:
             self.verdict = verdict
             self._interrupt()
+
+
+def _by_connection(error: BaseException) -> bool:
+    """Tell whether an error is distributed's own for a connection that is gone."""
+    from distributed.client import FutureCancelledError
+    from distributed.comm.core import CommClosedError
+
+    return any(isinstance(link, (CommClosedError, FutureCancelledError)) for link in chain(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import dask
 import pytest
 from distributed import LocalCluster
 
@@ -56,16 +57,33 @@ def test_a_document_names_the_class():
     ("options", "words"),
     [
         ({}, "class is missing"),
-        ({"class": "distributed.NoSuch"}, "can't be imported"),
-        ({"class": "nosuchpackage.Cluster"}, "can't be imported: No module named 'nosuchpackage'"),
         ({"klass": "x"}, "unknown option 'klass'.*did you mean 'class'"),
         ({"class": 3}, "expected a value of type str"),
     ],
-    ids=["missing", "unknown", "no package", "misspelt", "type"],
+    ids=["missing", "misspelt", "type"],
 )
 def test_a_wrong_class_is_an_error_at_definition(options, words):
     with pytest.raises(TopologyError, match=words):
         transient(Dask(provisioner_options={"cluster-class": options}), provisioner="cluster-class")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("distributed.NoSuch", "class is 'distributed.NoSuch', which can't be imported"),
+        ("nosuchpackage.Cluster", "can't be imported: No module named 'nosuchpackage'"),
+    ],
+    ids=["unknown", "no package"],
+)
+def test_a_class_need_not_be_there_before_the_cluster_is_wanted(name, words):
+    topology = Dask(provisioner_options={"cluster-class": {"class": name}})
+    block = transient(topology, provisioner="cluster-class", code=False)
+    with pytest.raises(TopologyError, match=words), block:
+        pass
+
+
+def test_keywords_may_be_secrets():
+    assert "hunter2" not in repr(ClusterClass(LocalCluster, {"password": "hunter2"}))
 
 
 def test_what_only_the_class_knows_is_refused_in_the_topology(made):
@@ -74,16 +92,67 @@ def test_what_only_the_class_knows_is_refused_in_the_topology(made):
         transient(topology, provisioner=ClusterClass(made, THREADS))
 
 
-def test_a_class_that_fails_is_told_with_its_error():
+@pytest.mark.parametrize("error", [ValueError("no quota"), SystemExit("no quota")], ids=["error", "exit"])
+def test_a_class_that_fails_is_told_with_its_error(error):
     def broken():
-        raise ValueError("no quota")
+        raise error
 
+    words = f"broken could not be started: {type(error).__name__}: no quota"
     with (
-        pytest.raises(ProvisioningError, match="broken could not be started: ValueError: no quota") as caught,
+        pytest.raises(ProvisioningError, match=words) as caught,
         transient(Dask(), provisioner=ClusterClass(broken), code=False),
     ):
         pass
-    assert isinstance(caught.value.__cause__, ValueError)
+    assert caught.value.__cause__ is error
+
+
+def test_an_object_without_an_address_is_closed():
+    closed = []
+
+    class Adrift:
+        def close(self):
+            closed.append(self)
+
+    with (
+        pytest.raises(ProvisioningError, match="Adrift could not be started: AttributeError"),
+        transient(Dask(), provisioner=ClusterClass(Adrift), code=False),
+    ):
+        pass
+    assert len(closed) == 1
+
+
+def test_a_close_that_hangs_keeps_nobody_longer_than_the_bound(made):
+    go, closed = threading.Event(), threading.Event()
+
+    class Slow(made):
+        def close(self, *args):
+            go.wait(60)
+            super().close(*args)
+            closed.set()
+
+    with (
+        dask.config.set({"daskbridge.close-timeout": 0.5}),
+        pytest.raises(ProvisioningError, match="did not end within"),
+        transient(Dask(), provisioner=ClusterClass(Slow, THREADS), code=False),
+    ):
+        pass
+    assert not closed.is_set()
+    go.set()
+    assert closed.wait(30)
+
+
+def test_a_close_that_fails_is_told_with_its_error(made):
+    class Rude(made):
+        def close(self, *args):
+            super().close(*args)
+            if threading.current_thread().name == "daskbridge-call":  # else it is the interpreter's end
+                raise TimeoutError("no goodbye")
+
+    with (
+        pytest.raises(ProvisioningError, match=r"Rude.close\(\) failed: TimeoutError: no goodbye"),
+        transient(Dask(), provisioner=ClusterClass(Rude, THREADS), code=False),
+    ):
+        pass
 
 
 def test_a_cluster_that_can_t_be_scaled_is_closed(made):

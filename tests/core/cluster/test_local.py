@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import threading
 
 import pytest
 
@@ -124,6 +126,41 @@ def test_a_worker_that_can_t_start_ends_the_start_with_its_reason(tmp_path):
         pass
     assert "worker default-0 could not start" in str(caught.value)
     assert "NotADirectoryError" in str(caught.value)
+
+
+def test_workers_that_are_given_up_while_they_start_end_no_run():
+    removed, both = [], threading.Event()
+
+    def hear(event):
+        if event[1].get("action") == "remove-worker":
+            removed.append(event[1]["worker"])
+            if len(removed) == 2:
+                both.set()
+
+    with transient(Dask(), code=False) as cluster:
+        cluster.client.subscribe_topic("all", hear)
+        cluster.scale(3)
+        cluster.scale(1)
+        assert both.wait(60)
+        workers = cluster.client.scheduler_info(n_workers=-1)["workers"].values()
+        assert [worker["name"] for worker in workers] == ["default-0"]
+        assert cluster.client.submit(int, 1).result() == 1
+
+
+def test_a_body_may_remove_the_cluster_s_directory(caplog):
+    with transient(Dask(), code=False) as cluster:
+        shutil.rmtree(cluster._engine.handle._directory)
+    assert caplog.records == []
+
+
+def test_a_directory_that_can_t_be_removed_is_said(tmp_path, caplog):
+    with transient(Dask(), code=False) as cluster:
+        directory = cluster._engine.handle._directory
+        directory.rename(tmp_path / "moved")
+        directory.symlink_to(tmp_path)  # rmtree refuses it
+    directory.unlink()
+    (warning,) = caplog.records
+    assert f"directory {directory} could not be removed: " in warning.getMessage()
 
 
 def test_inside_a_kubernetes_pod_local_must_be_meant(monkeypatch):

@@ -105,16 +105,6 @@ WRONG = {
         "return 'lease'",
         "answered daskbridge_cluster_plugins with 'lease'; expected ClusterPlugin objects",
     ),
-    "orchestrators": (
-        "orchestrators",
-        "return [max]",
-        "answered daskbridge_orchestrators with <built-in function max>; expected Orchestrator objects",
-    ),
-    "detection": (
-        "orchestrators",
-        "return [Orchestrator('flow', detect=lambda: 1 / 0)]",
-        "failed in daskbridge_orchestrators: ZeroDivisionError: division by zero",
-    ),
 }
 
 
@@ -124,7 +114,6 @@ def test_a_wrong_answer_ends_the_run_and_names_who_gave_it(hooks, run, hook, sou
     ask = {
         "topology": lambda: plugins.topology(Dask(), plugins.target("document")),
         "cluster_plugins": lambda: plugins.cluster_plugins(Dask(), run),
-        "orchestrators": plugins.orchestrator,
     }
 
     with pytest.raises(PluginError, match=rf"^plugin 'site0' \(site0 1\.0\) {said}\n"):
@@ -138,6 +127,42 @@ def test_the_orchestrator_that_detects_itself_is_found(hooks):
     )
 
     assert plugins.orchestrator().name == "here"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            "max",
+            "answered daskbridge_orchestrators with <built-in function max>; expected Orchestrator objects",
+        ),
+        (
+            "Orchestrator('flow', detect=lambda: 1 / 0)",
+            "failed in daskbridge_orchestrators: ZeroDivisionError: division by zero",
+        ),
+    ],
+    ids=["no orchestrator", "detection fails"],
+)
+def test_a_broken_orchestrator_is_one_warning_and_another_is_found(hooks, caplog, answer, said):
+    plugins = hooks(
+        f"def daskbridge_orchestrators():\n    return [{answer}]",
+        "def daskbridge_orchestrators():\n    return Orchestrator('here', detect=lambda: True)",
+    )
+
+    for _ in range(2):
+        assert plugins.orchestrator().name == "here"
+    assert [record.getMessage() for record in caplog.records] == [f"plugin 'site0' (site0 1.0) {said}"]
+
+
+@pytest.mark.parametrize("question", ["identity", "code_root"])
+def test_what_the_orchestrator_can_t_say_ends_the_run_and_is_named(hooks, question):
+    plugins = hooks(
+        "def daskbridge_orchestrators():\n"
+        f"    return Orchestrator('here', detect=lambda: True, {question}=lambda: 1 / 0)"
+    )
+
+    with pytest.raises(PluginError, match=r"^plugin 'site0' \(site0 1\.0\) failed in .*: ZeroDivisionError"):
+        getattr(plugins.orchestrator(), question)()
 
 
 def test_two_orchestrators_that_claim_the_process_are_both_named(hooks):

@@ -106,3 +106,29 @@ def test_a_forked_child_starts_afresh(configuration):
         os.close(writer)
         with os.fdopen(reader) as pipe:
             assert pipe.read() == "None None"
+
+
+def test_blocks_closed_out_of_order_in_one_context_leave_the_newer_client_current(configuration):
+    first, second = in_process(), in_process()
+    first.__enter__()
+    inner = second.__enter__()
+    first.__exit__(None, None, None)
+    assert get_client() is inner.client
+    second.__exit__(None, None, None)
+    with pytest.raises(ValueError, match="No global client"):
+        get_client()
+
+
+def test_a_sigterm_handler_of_the_body_s_own_stays():
+    import signal
+
+    def mine(*_):
+        raise AssertionError
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with in_process():
+            signal.signal(signal.SIGTERM, mine)
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)

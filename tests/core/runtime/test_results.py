@@ -102,3 +102,29 @@ def test_dask_compute_in_the_body_runs_on_the_cluster():
         return get_worker().address
 
     assert on_cluster(lambda: dask.delayed(where)().compute())().startswith("inproc://")
+
+
+def test_a_deep_result_is_walked_without_recursion():
+    def deep():
+        value = []
+        for _ in range(50_000):
+            value = [value]
+        return value
+
+    assert on_cluster(deep)()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"topology": {"workers": {"env": {"TOKEN": "secret"}}}}, "topology is a dict; expected daskbridge.Dask"),
+        ({"provisioner": ClusterClass}, "provisioner is the class ClusterClass; expected a name, or an object"),
+        ({"provisioner": 5}, "provisioner is a int; expected"),
+        ({"cancel": 5}, "cancel is a int; expected an event"),
+        ({"name": 5}, "name is a int; expected a string"),
+    ],
+    ids=["topology", "class", "number", "cancel", "name"],
+)
+def test_an_argument_of_the_wrong_kind_is_refused_when_it_is_given(arguments, words):
+    with pytest.raises(TypeError, match=words):
+        on_dask(**{"topology": Dask()} | arguments)

@@ -1,0 +1,39 @@
+"""Wait for an end that must not be abandoned, however impatient the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+
+
+def patiently(future: Future[T]) -> T:
+    """Wait for ``future`` through interrupts such as Ctrl-C, and raise the first of them afterwards.
+
+    What is waited for has bounds of its own. Called in the caller's thread.
+    """
+    interrupt: BaseException | None = None
+    while not future.done():
+        try:
+            concurrent.futures.wait([future])
+        except BaseException as error:  # noqa: BLE001 -- raised below
+            interrupt = interrupt or error
+    if interrupt is not None:
+        raise interrupt
+    return future.result()
+
+
+async def apatiently(task: asyncio.Task[T]) -> bool:
+    """Wait for ``task`` through cancellations, leave its result to the caller, tell whether there was one."""
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    return cancelled

@@ -1,0 +1,252 @@
+"""Endings that nobody plans: impatience, forks, busy and replaced schedulers."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+HOLD = """
+    with transient(Dask(workers=WorkerGroup(1)), code=False) as cluster:
+        report(pids=nodes(), directory=cluster._engine.handle._directory.as_posix())
+        {body}
+    report(after=True)
+"""
+
+
+def test_ctrl_c_while_the_cluster_closes_does_not_leave_it(drive, gone):
+    driver = drive(
+        """
+        import signal
+        from daskbridge.cluster import _local
+        close = _local.LocalCluster._close
+        async def slow(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            await close(self)
+        _local.LocalCluster._close = slow
+        """
+        + HOLD.format(body="pass").replace("\n    ", "\n        ")
+    )
+    told = next(driver.reports())
+    code, errors = driver.wait()
+    assert code == -signal.SIGINT, errors
+    assert gone(told["pids"], timeout=0)
+    assert not Path(told["directory"]).exists()
+
+
+def test_cancelling_an_async_block_again_and_again_leaves_nothing(drive, gone):
+    driver = drive(
+        """
+        import asyncio
+        async def body():
+            async with transient(Dask(workers=WorkerGroup(1)), code=False) as cluster:
+                report(pids=nodes(), directory=cluster._engine.handle._directory.as_posix())
+                await asyncio.sleep(60)
+        async def main():
+            task = asyncio.create_task(body())
+            while len(nodes()) < 3:
+                await asyncio.sleep(0.05)
+            while not task.done():
+                task.cancel()
+                await asyncio.sleep(0.1)
+            report(cancelled=task.cancelled())
+        asyncio.run(main())
+        """
+    )
+    told = list(driver.reports())
+    code, errors = driver.wait()
+    assert (code, told[-1]) == (0, {"cancelled": True}), errors
+    assert all(gone(each["pids"], timeout=0) and not Path(each["directory"]).exists() for each in told[:-1])
+
+
+def test_a_timeout_around_an_async_block_stays_a_timeout(drive):
+    driver = drive(
+        """
+        import asyncio
+        async def main():
+            try:
+                async with asyncio.timeout(None) as bound:
+                    async with transient(Dask(workers=WorkerGroup(1)), code=False):
+                        bound.reschedule(asyncio.get_running_loop().time() + 0.2)
+                        await asyncio.sleep(60)
+            except TimeoutError:
+                report(timeout=True)
+        asyncio.run(main())
+        """
+    )
+    told = next(driver.reports(), None)
+    assert driver.wait() == (0, "")
+    assert told == {"timeout": True}
+
+
+def test_an_error_of_the_body_s_own_is_not_taken_for_a_lost_cluster(drive):
+    """A scheduler that is busy for a while and a file that is missing have nothing to do with each other."""
+    driver = drive(
+        """
+        with transient(Dask(workers=WorkerGroup(1)), code=False) as cluster:
+            scheduler = next(p for p in psutil.Process().children() if "local_node" in p.cmdline()[-1])
+            scheduler.suspend()
+            threading.Timer(4, scheduler.resume).start()
+            open("/no/such/file")
+        """
+    )
+    code, errors = driver.wait()
+    assert code == 1
+    assert errors.rstrip().splitlines()[-1].startswith(("FileNotFoundError", "daskbridge could not ask"))
+    assert "ClusterLost" not in errors
+
+
+def test_a_child_that_the_body_forks_leaves_the_cluster_to_its_parent(drive, gone):
+    driver = drive(
+        HOLD.format(
+            body="""
+        pid = os.fork()
+        if pid == 0:
+            sys.exit(7)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        report(code=code, still=cluster.client.submit(int, 3).result())"""
+        )
+    )
+    began, told, after = list(driver.reports())
+    code, errors = driver.wait()
+    assert (code, told, after) == (0, {"code": 7, "still": 3}, {"after": True}), errors
+    assert gone(began["pids"], timeout=0)
+
+
+def test_a_forked_child_that_lives_on_does_not_keep_the_nodes(drive, gone):
+    driver = drive(
+        HOLD.format(
+            body="""
+        pid = os.fork()
+        if pid == 0:
+            os.close(1)
+            time.sleep(60)
+            os._exit(0)
+        report(child=pid)
+        os.kill(os.getpid(), 9)"""
+        )
+    )
+    began, told = list(driver.reports())
+    try:
+        assert gone(began["pids"])
+    finally:
+        psutil.Process(told["child"]).kill()
+
+
+def test_blocks_that_overlap_need_a_transient_each(drive, gone):
+    driver = drive(
+        """
+        block = transient(Dask(workers=WorkerGroup(1)), code=False)
+        with block as cluster:
+            pids = nodes()
+            try:
+                with block:
+                    pass
+            except RuntimeError as error:
+                report(text=str(error), still=cluster.client.submit(int, 3).result(), pids=pids)
+        with block as cluster:
+            report(again=cluster.client.submit(int, 4).result())
+        cluster.close()
+        """
+    )
+    first, second = list(driver.reports())
+    assert driver.wait() == (0, "")
+    assert "entered already" in first["text"]
+    assert (first["still"], second["again"]) == (3, 4)
+    assert gone(first["pids"], timeout=0)
+
+
+def test_closing_in_the_body_ends_its_client_and_the_block_goes_on(drive):
+    driver = drive(
+        HOLD.format(body="cluster.close()\n        report(left=nodes(), status=cluster.client.status)")
+    )
+    _, told, after = list(driver.reports())
+    assert driver.wait() == (0, "")
+    assert (told, after) == ({"left": [], "status": "closed"}, {"after": True})
+
+
+def test_cancel_reaches_a_body_that_waits_in_a_client_of_its_own(drive):
+    driver = drive(
+        """
+        from distributed import Client
+        from daskbridge.errors import RunCancelled
+        cancel = threading.Event()
+        try:
+            with transient(Dask(workers=WorkerGroup(1)), code=False, cancel=cancel):
+                own = Client()
+                future = own.submit(time.sleep, 60)
+                cancel.set()
+                future.result()
+        except RunCancelled:
+            report(cancelled=True)
+        """
+    )
+    assert next(driver.reports(), None) == {"cancelled": True}
+    assert driver.wait()[0] == 0
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """Start schedulers that a platform would replace: each at the same address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = []
+
+    def start(program, *arguments):
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            f"distributed.cli.{program}",
+            "--host",
+            "127.0.0.1",
+            *arguments,
+        ]
+        with (tmp_path / "log").open("ab") as log:
+            process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+        started.append(process)
+        return process
+
+    def scheduler():
+        return start(
+            "dask_scheduler", "--port", str(port), "--no-dashboard", "--dashboard-address", "127.0.0.1:0"
+        )
+
+    def worker():
+        return start(
+            "dask_worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1", "--no-nanny", "--no-dashboard"
+        )
+
+    yield scheduler, worker, f"tcp://127.0.0.1:{port}"
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(scheduler, drive):
+    start, worker, address = scheduler
+    first = start()
+    worker()
+    driver = drive(
+        f"""
+        with transient(Dask(), provisioner=Existing({address!r})) as cluster:
+            report(ready=True)
+            cluster.client.submit(time.sleep, 120).result()
+        """
+    )
+    next(driver.reports())
+    first.kill()
+    first.wait()
+    killed = time.monotonic()
+    start()
+    code, errors = driver.wait()
+    assert time.monotonic() - killed < 30
+    assert code == 1
+    assert f"ClusterLost: the cluster at {address} is lost: its scheduler was replaced" in errors
