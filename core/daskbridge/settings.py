@@ -25,7 +25,7 @@ SETTINGS: dict[str, Setting] = {
         "What to do when nodes differ from the driver in what breaks pickling.",
     ),
     "connect-timeout": Setting(30.0, float, "Seconds to connect to a scheduler that should be up."),
-    "lost-timeout": Setting(15.0, float, "Seconds without an answer after which a scheduler is lost."),
+    "lost-timeout": Setting(15.0, float, "Seconds without a connection after which a scheduler is lost."),
     "close-timeout": Setting(30.0, float, "Seconds that the end of a cluster may take."),
     "step-interval": Setting(5.0, float, "Seconds between two reports of a step that waits; at most 5."),
     "display": Setting(

@@ -20,17 +20,24 @@ RUN = ["run", "--cluster", "cluster.yaml", "--", "true"]
             ["render", "cluster.yaml", "--to", "flyte"],
             "PluginError: unknown serializer 'flyte'; known: document",
         ),
+        (
+            ["render", "cluster.yaml", "--to", "local"],
+            "PluginError: 'local' is a provisioner: a topology has no form of its own there",
+        ),
         (["validate", "cluster.yaml", "--to", "locl"], "PluginError: unknown target 'locl'"),
+        (
+            ["validate", "options.yaml", "--to", "local"],
+            "TopologyError: provisioner_options.local: unknown option 'exakt'",
+        ),
         (["validate", "none.yaml"], "TopologyError: none.yaml"),
         (["validate", "wrong.yaml"], "TopologyError: wrong.yaml: workers.number_of_workers: 0 was given"),
         (["bundle", "ls", "/"], "BundleError: code root '/' is the root directory"),
-        ([*RUN[:3], "--provisioner", "cloud", "true"], "PluginError: unknown provisioner 'cloud'"),
-        ([*RUN[:3], "--code", "missing", "true"], "BundleError: code root"),
     ],
-    ids=["adapter", "target", "file", "document", "bundle", "provisioner", "code"],
+    ids=["adapter", "provisioner's form", "target", "provisioner's options", "file", "document", "bundle"],
 )
 def test_an_error_is_words_and_hints_on_stderr_and_exit_code_2(project, command, said):
     project.write("wrong.yaml", "version: 1\nworkers: {number_of_workers: 0}\n")
+    project.write("options.yaml", "version: 1\nprovisioner_options: {local: {exakt: true}}\n")
 
     done = project.run(*command)
 
@@ -39,17 +46,43 @@ def test_an_error_is_words_and_hints_on_stderr_and_exit_code_2(project, command,
     assert "Traceback" not in done.stderr
 
 
-def test_the_hint_is_a_line_of_its_own(project):
-    done = project.run("render", "cluster.yaml", "--to", "flyte")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            [*RUN[1:3], "--provisioner", "cloud", "true"],
+            "daskbridge: PluginError: unknown provisioner 'cloud'",
+        ),
+        ([*RUN[1:3], "--code", "missing", "true"], "daskbridge: BundleError: code root"),
+        (["true"], "Error: Missing option '--cluster'"),
+    ],
+    ids=["provisioner", "code", "usage"],
+)
+def test_what_is_not_the_command_s_own_failure_is_exit_code_125(project, arguments, said):
+    done = project.run("run", *arguments)
 
-    assert done.stderr.splitlines()[1:] == ["hint: pip install 'daskbridge[flyte]'"]
+    assert (done.returncode, done.stdout) == (125, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (["render", "cluster.yaml", "--to", "flyte"], "pip install 'daskbridge[flyte]'"),
+        ([*RUN[:3], "--code", "/", "true"], "name the project's directory with --code, or use --no-code"),
+    ],
+    ids=["adapter", "code"],
+)
+def test_the_hint_is_a_line_of_its_own(project, command, hint):
+    assert project.run(*command).stderr.splitlines()[1:] == [f"hint: {hint}"]
 
 
 @pytest.mark.parametrize("name", ["DISPLAY", "LOG_RATE"])
 def test_a_wrong_setting_stops_a_run_before_it_starts(project, name):
     done = project.run(*RUN, **{f"DASK_DASKBRIDGE__{name}": "loud"})
 
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (125, "")
     first, *rest = done.stderr.splitlines()
     assert first.startswith(
         f"daskbridge: SettingError: daskbridge.{name.lower().replace('_', '-')} is 'loud'; expected"

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -110,6 +111,13 @@ def test_a_signal_that_comes_before_the_command_is_there_reaches_it():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_signal_from_another_thread_reaches_the_command():
+    with _Signals() as signals, subprocess.Popen(["/bin/sleep", "1000"], process_group=0) as command:
+        signals.pass_to(command)
+        threading.Thread(target=signals.give, args=(signal.SIGTERM,)).start()
+        assert command.wait(LONG) == -signal.SIGTERM
+
+
 def test_a_signal_that_is_ignored_stays_so():
     """Under nohup the command inherits that SIGHUP is ignored."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -135,6 +143,21 @@ def test_a_second_signal_while_the_cluster_ends_changes_nothing(project):
     assert process.returncode == 3, said
     assert project.left() == []
     assert "Traceback" not in said
+
+
+def test_a_lost_cluster_ends_the_command(project):
+    project.write("job.py", WAITING)
+
+    with project.started(*RUN, sys.executable, "job.py") as process:
+        assert process.stdout.readline() == "ready\n"
+        nodes = [each for each in project.processes() if "daskbridge.cluster.local_node" in each.cmdline()]
+        scheduler = min(nodes, key=psutil.Process.create_time)
+        scheduler.kill()
+        _, said = process.communicate(timeout=LONG)
+
+    assert process.returncode == 125, said
+    assert "\ndaskbridge: ClusterLost: the cluster at tcp://" in said
+    assert project.left() == []
 
 
 def test_a_command_that_does_not_exist_starts_nothing(project):
