@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import dask.config
 import psutil
 import pytest
 
 from daskbridge import CodeSpec, Dask, WorkerGroup, transient
 from daskbridge.code import build_bundle
-from daskbridge.errors import BundleError
+from daskbridge.errors import BundleError, RunCancelled
 
 
 def test_a_file_loaded_under_a_foreign_name_travels_under_that_name(drive):
@@ -111,3 +113,35 @@ def test_a_wrong_store_is_refused_before_anything_starts(nothing_started, tmp_pa
         with pytest.raises(BundleError, match="the store refused") as caught:
             start(tmp_path / "project")
     assert "secret" not in "".join(__import__("traceback").format_exception(caught.value))
+
+
+def test_a_cancel_while_the_code_is_packed_ends_the_run_and_leaves_no_archive(
+    nothing_started, tmp_path, monkeypatch
+):
+    (tmp_path / "project").mkdir()
+    with (tmp_path / "project" / "large.bin").open("wb") as file:
+        file.truncate(500 << 20)
+    (tmp_path / "packed").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "packed"))
+
+    class Packing:
+        """Be set as soon as the packing has begun."""
+
+        def is_set(self):
+            return any((tmp_path / "packed").glob("*/*"))
+
+    with pytest.raises(RunCancelled, match="cancelled in step 'check'"):
+        with transient(Dask(), code=tmp_path / "project", cancel=Packing()):
+            pass
+    for thread in threading.enumerate():
+        if thread.name == "daskbridge-call":
+            thread.join(60)
+    assert list((tmp_path / "packed").iterdir()) == []
+
+
+def test_a_cancel_that_is_set_already_starts_nothing(nothing_started, tmp_path):
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(RunCancelled, match="before anything began"):
+        with transient(Dask(), code=tmp_path / "is not even there", cancel=cancel):
+            pass

@@ -117,8 +117,14 @@ def test_a_deep_result_is_walked_without_recursion():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"topology": {"workers": {"env": {"TOKEN": "secret"}}}}, "topology is a dict; expected daskbridge.Dask"),
-        ({"provisioner": ClusterClass}, "provisioner is the class ClusterClass; expected a name, or an object"),
+        (
+            {"topology": {"workers": {"env": {"TOKEN": "secret"}}}},
+            "topology is a dict; expected daskbridge.Dask",
+        ),
+        (
+            {"provisioner": ClusterClass},
+            "provisioner is the class ClusterClass; expected a name, or an object",
+        ),
         ({"provisioner": 5}, "provisioner is a int; expected"),
         ({"cancel": 5}, "cancel is a int; expected an event"),
         ({"name": 5}, "name is a int; expected a string"),
