@@ -1,11 +1,19 @@
-"""Receive what workers print and log, pass it to the driver's logging, keep the last lines."""
+"""Bring what workers print and log to the driver's logging, and keep the last lines."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
+import socket
 import sys
 from collections import defaultdict, deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from daskbridge.settings import setting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Lines kept of each worker, for the story of its end.
 KEPT = 50
@@ -23,7 +31,27 @@ class LogReceiver:
     def __init__(self) -> None:
         self.batches: dict[str, int] = defaultdict(int)
         self.last: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=KEPT))
-        self.dropped: dict[str, int] = defaultdict(int)
+
+    async def start(self, client: Any) -> None:  # noqa: ANN401 -- an asynchronous Client
+        """Let every worker, now and later, forward its lines, within the rate of the settings."""
+        from daskbridge.node.logs import TOPIC, ForwardLogs
+
+        client.subscribe_topic(TOPIC, self)
+        forward = ForwardLogs(
+            level=logging.getLogger().level,
+            rate=setting("log-rate"),
+            burst=setting("log-burst"),
+            driver=(socket.gethostname(), os.getpid()),
+        )
+        await client.register_plugin(forward)
+
+    async def finish(self, client: Any, names: Mapping[str, str]) -> None:  # noqa: ANN401 -- as above
+        """Wait until every batch that the workers say they sent has arrived; ``names`` by address."""
+        from daskbridge.node.logs import FLUSH
+
+        sent = await client.scheduler.broadcast(msg={"op": FLUSH}, on_error="ignore")
+        while any(self.batches[names.get(address, address)] < number for address, number in sent.items()):
+            await asyncio.sleep(0.01)
 
     def __call__(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take one event of :data:`daskbridge.node.logs.TOPIC`."""
@@ -33,7 +61,6 @@ class LogReceiver:
             self.last[worker].append(text)
             self._emit(level, worker, text if name in {"stdout", "stderr"} else f"{name}: {text}")
         if dropped := event[1]["dropped"]:
-            self.dropped[worker] += dropped
             self._emit(logging.WARNING, worker, f"{dropped} lines dropped (daskbridge.log-rate)")
 
     def _emit(self, level: int, worker: str, text: str) -> None:

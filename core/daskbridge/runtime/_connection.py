@@ -107,7 +107,7 @@ class Connection:
     async def equip(self, plugins: list[ClusterPlugin]) -> None:
         """Register log forwarding, where the cluster is ours alone, and the plugins of plugins."""
         if self.handle.ref.exclusive and setting("forward-logs"):
-            await self._forward_logs()
+            await self.logs.start(self.client)
         for item in plugins:
             await self._register(item.plugin, item.name)
 
@@ -185,24 +185,9 @@ class Connection:
             if not self.handle.ref.exclusive:
                 await self._take_back()
             elif setting("forward-logs"):
-                await self._last_lines()
+                await self.logs.finish(self.client, self.names)
         finally:
             await self.client.close()
-
-    async def _forward_logs(self) -> None:
-        import os
-        import socket
-
-        from daskbridge.node.logs import TOPIC, ForwardLogs
-
-        self.client.subscribe_topic(TOPIC, self.logs)
-        forward = ForwardLogs(
-            level=logging.getLogger().level,
-            rate=setting("log-rate"),
-            burst=setting("log-burst"),
-            driver=(socket.gethostname(), os.getpid()),
-        )
-        await self.client.register_plugin(forward)
 
     async def _register(self, plugin: SchedulerPlugin | WorkerPlugin | NannyPlugin, name: str) -> None:
         from distributed import NannyPlugin, SchedulerPlugin
@@ -224,16 +209,6 @@ class Connection:
         for unregister in reversed(self._registered):
             with suppress(ValueError):  # not there: somebody took it away already
                 await unregister()
-
-    async def _last_lines(self) -> None:
-        """Wait until every batch that the workers say they sent has arrived."""
-        from daskbridge.node.logs import FLUSH
-
-        sent = await self.client.scheduler.broadcast(msg={"op": FLUSH}, on_error="ignore")
-        while any(
-            self.logs.batches[self.names.get(address, address)] < number for address, number in sent.items()
-        ):
-            await asyncio.sleep(0.01)
 
     def _event(self, event: tuple[float, dict[str, Any]]) -> None:
         kind, told = event[1].get("kind"), event[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -104,3 +105,24 @@ def gone():
         return all(process.status() == psutil.STATUS_ZOMBIE for process in alive if process.is_running())
 
     return wait
+
+
+@pytest.fixture(scope="module")
+def dask_program():
+    """Start a scheduler or a worker as its own users would: ``dask_program("dask_worker", *arguments)``."""
+    started: list[subprocess.Popen[bytes]] = []
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+    def start(
+        program: str, *arguments: str, directory: Path, python: str = sys.executable
+    ) -> subprocess.Popen[bytes]:
+        command = [python, "-P", "-m", f"distributed.cli.{program}", "--host", "127.0.0.1", *arguments]
+        with (directory / f"{program}.log").open("ab") as log:
+            process = subprocess.Popen(command, cwd=directory, env=environ, stdout=log, stderr=log)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 
@@ -93,24 +92,15 @@ def test_a_late_worker_of_another_python_is_turned_away_before_it_runs_anything(
     assert "foreign was turned away: its environment differs: python 3." in told["refused"][0]
 
 
-def test_a_cluster_of_another_python_is_refused_with_the_table(other, drive, tmp_path):
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+def test_a_cluster_of_another_python_is_refused_with_the_table(other, dask_program, drive, tmp_path):
     file = tmp_path / "scheduler.json"
-    command = [other, "-P", "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
-    command += ["--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file)]
-    with (tmp_path / "scheduler.log").open("wb") as log:
-        scheduler = subprocess.Popen(command, env=environ, cwd=tmp_path, stdout=log, stderr=log)
-    try:
-        end = time.monotonic() + 60
-        while not (file.exists() and file.read_text()):
-            assert time.monotonic() < end
-        driver = drive(
-            f"with transient(Dask(), provisioner=Existing(scheduler_file={str(file)!r})):\n    pass"
-        )
-        code, errors = driver.wait()
-    finally:
-        scheduler.kill()
-        scheduler.wait(60)
+    quiet = ("--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+    dask_program("dask_scheduler", *quiet, "--scheduler-file", str(file), directory=tmp_path, python=other)
+    end = time.monotonic() + 60
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < end
+    driver = drive(f"with transient(Dask(), provisioner=Existing(scheduler_file={str(file)!r})):\n    pass")
+    code, errors = driver.wait()
     assert code == 1
     assert "EnvironmentMismatch: the nodes' environment differs in what breaks pickling" in errors
     assert "python  | 3." in errors

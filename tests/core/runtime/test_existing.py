@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
@@ -18,37 +15,21 @@ PATIENCE = 60
 
 
 @pytest.fixture(scope="module")
-def scheduler(tmp_path_factory):
+def scheduler(dask_program, tmp_path_factory):
     """Run a scheduler and a worker as their own users would; give the scheduler file."""
     directory = tmp_path_factory.mktemp("existing")
     file = directory / "scheduler.json"
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    programs = [
-        ["dask_scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0"],
-        ["dask_worker", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", "theirs"],
-    ]
-    started = []
-    with (directory / "log").open("wb") as log:
-        for program, *arguments in programs:
-            command = [
-                sys.executable,
-                "-P",
-                "-m",
-                f"distributed.cli.{program}",
-                "--host",
-                "127.0.0.1",
-                *arguments,
-            ]
-            command += ["--scheduler-file", str(file)]
-            started.append(subprocess.Popen(command, cwd=directory, env=environ, stdout=log, stderr=log))
+    where = ("--scheduler-file", str(file))
+    started = dask_program(
+        "dask_scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0", *where, directory=directory
+    )
+    worker = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", "theirs")
+    dask_program("dask_worker", *worker, *where, directory=directory)
     end = time.monotonic() + PATIENCE
     while not (file.exists() and file.read_text()):
         assert time.monotonic() < end, "no scheduler file"
-        assert started[0].poll() is None
-    yield file
-    for process in started:
-        process.kill()
-        process.wait(PATIENCE)
+        assert started.poll() is None
+    return file
 
 
 def project(directory, name, value):

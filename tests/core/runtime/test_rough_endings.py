@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
-import pytest
 
 HOLD = """
     with transient(Dask(workers=WorkerGroup(1)), code=False) as cluster:
@@ -191,61 +188,28 @@ def test_cancel_reaches_a_body_that_waits_in_a_client_of_its_own(drive):
     assert driver.wait()[0] == 0
 
 
-@pytest.fixture
-def scheduler(tmp_path):
-    """Start schedulers that a platform would replace: each at the same address."""
+def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    started = []
-
-    def start(program, *arguments):
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            f"distributed.cli.{program}",
-            "--host",
-            "127.0.0.1",
-            *arguments,
-        ]
-        with (tmp_path / "log").open("ab") as log:
-            process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
-        started.append(process)
-        return process
-
-    def scheduler():
-        return start(
-            "dask_scheduler", "--port", str(port), "--no-dashboard", "--dashboard-address", "127.0.0.1:0"
-        )
-
-    def worker():
-        return start(
-            "dask_worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1", "--no-nanny", "--no-dashboard"
-        )
-
-    yield scheduler, worker, f"tcp://127.0.0.1:{port}"
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(scheduler, drive):
-    start, worker, address = scheduler
-    first = start()
-    worker()
+    address = f"tcp://127.0.0.1:{port}"
+    quiet = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+    scheduler = ("dask_scheduler", "--port", str(port), *quiet)
+    first = dask_program(*scheduler, directory=tmp_path)
+    dask_program("dask_worker", address, "--no-nanny", *quiet, directory=tmp_path)
     driver = drive(
         f"""
-        with transient(Dask(), provisioner=Existing({address!r})) as cluster:
+        interrupted = threading.Event()
+        with transient(Dask(), provisioner=Existing({address!r}), on_interrupt=interrupted.set):
             report(ready=True)
-            cluster.client.submit(time.sleep, 120).result()
+            interrupted.wait(60)
         """
     )
     next(driver.reports())
     first.kill()
     first.wait()
     killed = time.monotonic()
-    start()
+    dask_program(*scheduler, directory=tmp_path)
     code, errors = driver.wait()
     assert time.monotonic() - killed < 30
     assert code == 1
