@@ -39,9 +39,13 @@ class DownloadCodeBundleWorkerPlugin(Travels, WorkerPlugin):
     async def setup(self, worker: Worker) -> None:
         """Install, import from the tree from now on, and report; runs before the worker takes a task."""
         self.installed: Installed | None = None
+        self.gone = False
         start = time.monotonic()
         try:
             installed = await _bring(self.reference, worker)
+            if self.gone:  # Dask tears a plugin down in the middle of its setup when another takes its place
+                os.close(installed.lease)
+                return
             activate(self.reference, installed)
             self.installed = installed
             if worker.plugins.get(NAME) is not self:  # registered anew meanwhile: the new one reports
@@ -65,6 +69,7 @@ class DownloadCodeBundleWorkerPlugin(Travels, WorkerPlugin):
 
     def teardown(self, worker: Worker) -> None:  # noqa: ARG002 -- Dask's signature
         """Leave the process as if the code had never been here."""
+        self.gone = True
         if self.installed:
             deactivate(self.installed)
             self.installed = None

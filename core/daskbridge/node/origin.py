@@ -42,17 +42,25 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
     async def start(self, scheduler: Scheduler) -> None:
         """Take over from an equal plugin; refuse to replace another bundle that somebody uses."""
         self.scheduler = scheduler
-        self.lock = asyncio.Lock()
+        # one lock for all plugins of this name: each replaces the one before, with calls to it under way
+        self.lock: asyncio.Lock = vars(scheduler).setdefault("_daskbridge_code_lock", asyncio.Lock())
+        await self.lock.acquire()
+        try:
+            await self._start(scheduler)
+        except BaseException:
+            self.lock.release()
+            raise
+        asyncio.get_running_loop().call_soon(self.lock.release)  # by then Dask has put this one in its place
+
+    async def _start(self, scheduler: Scheduler) -> None:
         self.uploads: dict[str, str] = {}
         self.receipts: dict[str, dict[str, Any]] = {}
         self.failures: dict[str, str] = {}
         self.installed: Installed | None = None
         self.cache = await asyncio.to_thread(open_cache)
-        plugins: dict[str, Any] = scheduler.plugins
-        while before := plugins.get(NAME):
-            async with before.lock:  # it may be leaving
-                if plugins.get(NAME) is before:
-                    await self._follow(before)
+        before: Any = scheduler.plugins.get(NAME)
+        if before is not None:
+            await self._follow(before)
         self.lease: int | None = self.cache.lease(self.reference["digest"])
         for verb in _VERBS:
             scheduler.handlers[f"daskbridge_code_{verb}"] = getattr(self, verb)
@@ -122,15 +130,17 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
     async def activate(self, user: str, sha256: str) -> None:
         """Install, import from the tree from now on, and keep the archive for the workers."""
         start = time.monotonic()
-        installed = await asyncio.to_thread(self._install, self.uploads.pop(user, None), sha256)
-        if self.installed is None:
-            activate(self.reference, installed)
-            self.installed = installed
-        else:
-            os.close(installed.lease)
-        told = receipt(self.reference, installed, start)
-        address = self.scheduler.address
-        self.receipts[address] = told | {"role": "scheduler", "name": "scheduler", "address": address}
+        async with self.lock:
+            holder: Any = self.scheduler.plugins[NAME]  # the call may have come to the one before
+            installed = await asyncio.to_thread(self._install, holder.uploads.pop(user, None), sha256)
+            if holder.installed is None:
+                activate(self.reference, installed)
+                holder.installed = installed
+            else:
+                os.close(installed.lease)
+            told = receipt(self.reference, installed, start)
+            address = self.scheduler.address
+            holder.receipts[address] = told | {"role": "scheduler", "name": "scheduler", "address": address}
 
     def _install(self, upload: str | None, sha256: str) -> Installed:
         if not upload:
@@ -179,15 +189,18 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
     async def release(self, user: str) -> None:
         """Drop a user; with the last one the code leaves the cluster."""
         async with self.lock:
-            if cut_short := self.uploads.pop(user, None):
+            holder: Any = self.scheduler.plugins.get(NAME)  # the call may have come to the one before
+            if holder is None:
+                return
+            if cut_short := holder.uploads.pop(user, None):
                 shutil.rmtree(cut_short, ignore_errors=True)
-            self.users = (self.users - {user}) & set(self.scheduler.clients)
-            if self.users:
+            holder.users = (holder.users - {user}) & set(self.scheduler.clients)
+            if holder.users:
                 return
             try:
-                await self.unregister()
+                await holder.unregister()
             finally:
-                self.stop()
+                holder.stop()
                 for verb in _VERBS:
                     del self.scheduler.handlers[f"daskbridge_code_{verb}"]
                 self.scheduler.remove_plugin(NAME)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("daskbridge")
 
+#: Seconds beyond the bound of a connection in which Dask may say what was wrong.
+PATIENCE = 1.0
 #: Workers turned away after which a start is given up: a platform replaces them for ever.
 MOST_REFUSED = 3
 
@@ -64,7 +66,8 @@ class Connection:
                 security=self.handle.security,
             )
             own(client)
-            async with asyncio.timeout(timeout):  # a peer that accepts and is no scheduler says nothing
+            # Dask's own bound comes first; a peer that accepts and is no scheduler knows none
+            async with asyncio.timeout(timeout + PATIENCE):
                 self.client = await client
         except (OSError, ValueError, TimeoutError) as error:
             if client is not None:
