@@ -84,19 +84,18 @@ class Watch:
                 return
 
     async def _lost(self) -> ClusterLost | None:
-        """Look once: what is lost for sure, or None. A scheduler that is busy is not lost."""
-        if failure := await self._connection.handle.failure():
-            return ClusterLost(f"{self._where} is lost: {failure}")
+        """Look once, after the body's connection was lost: None if the scheduler is well after all."""
         try:
-            same = await asyncio.wait_for(self._connection.alive(), ASK)
-        except TimeoutError:
-            return None
-        except OSError as error:
+            if await asyncio.wait_for(self._connection.alive(), ASK):
+                return None
+            return self._replaced()
+        except OSError as error:  # TimeoutError, too: Dask goes on trying to connect
+            if failure := await self._connection.handle.failure():
+                return ClusterLost(f"{self._where} is lost: {failure}")
             return self._unreachable(error)
-        return None if same else self._replaced()
 
     def _unreachable(self, error: OSError) -> ClusterLost:
-        return ClusterLost(f"{self._where} is lost: its scheduler can't be reached ({error})")
+        return ClusterLost(f"{self._where} is lost: its scheduler can't be reached ({error!r})")
 
     def _replaced(self) -> ClusterLost:
         what = "its scheduler was replaced by one without this run's code and data"
@@ -113,4 +112,8 @@ def _by_connection(error: BaseException) -> bool:
     from distributed.client import FutureCancelledError
     from distributed.comm.core import CommClosedError
 
-    return any(isinstance(link, (CommClosedError, FutureCancelledError)) for link in chain(error))
+    return any(
+        isinstance(link, CommClosedError)
+        or (isinstance(link, FutureCancelledError) and link.reason == "scheduler-connection-lost")
+        for link in chain(error)
+    )
