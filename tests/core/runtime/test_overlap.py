@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from contextlib import ExitStack
 
 import dask.config
 import pytest
@@ -43,8 +44,12 @@ def test_two_clusters_never_cross_and_leave_dask_s_configuration_alone(configura
         {},
     )
 
+    starting = threading.Lock()
+
     def body(number):
-        with in_process() as cluster:
+        with ExitStack() as stack:
+            with starting:  # without bokeh, LocalCluster can't be started by two threads at the same moment
+                cluster = stack.enter_context(in_process())
             opened.wait(30)
             results[number] = (get_client() is cluster.client, cluster.client.submit(int, number).result())
             try:
