@@ -6,6 +6,8 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from daskbridge.runtime._current import make_current, make_other_current
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -61,13 +63,11 @@ class Cluster:
     @contextmanager
     def context(self) -> Iterator[Client]:
         """Make ``get_client()`` reach this cluster in a thread that the body started."""
-        from distributed.client import _current_client  # as_current() also changes global settings
-
-        token = _current_client.set(self.client)
+        before = make_current(self.client)
         try:
             yield self.client
         finally:
-            _current_client.reset(token)
+            make_other_current(self.client, before)
 
     def scale(self, number: int, group: str = "default") -> None:
         """Bring a worker group to ``number`` workers. Raises ProvisioningError where that can't be."""
