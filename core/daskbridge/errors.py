@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class DaskbridgeError(Exception):
@@ -51,6 +51,12 @@ class BundleError(DaskbridgeError):
     """Report code that can't be selected, packed, sent or installed."""
 
 
+class CodeNotDelivered(BundleError):
+    """Report nodes that could not get the code, or could not say which they have."""
+
+    retryable = True
+
+
 class ProvisioningError(DaskbridgeError):
     """Report a cluster that could not be started or reached."""
 
@@ -76,7 +82,7 @@ class ResultOutlivesCluster(DaskbridgeError):
 
 
 class AmbiguousCluster(DaskbridgeError):
-    """Refuse a bare ``Client()`` while two clusters are open in one process."""
+    """Refuse a bare ``Client()`` that could mean any of several clusters of one process."""
 
 
 def nearest(given: str, known: Iterable[str]) -> str | None:
@@ -100,3 +106,27 @@ def unknown(kind: str, given: object, known: Iterable[str]) -> str:
     text = f"unknown {kind} {given!r}; known: {', '.join(names) or 'none'}"
     near = nearest(str(given), names)
     return f"{text}; did you mean {near!r}?" if near else text
+
+
+def comparison(
+    kind: str,
+    names: Iterable[str],
+    driver: Mapping[str, str],
+    scheduler: Mapping[str, str],
+    workers: Sequence[Mapping[str, str]],
+) -> str:
+    """Word as a table what the nodes have of some names, beside what the driver has.
+
+    >>> new = {"dask": "2026.8.0"}
+    >>> print(comparison("package", ["dask"], new, new, [{"dask": "2025.1.0"}, {}]))
+    package | driver   | scheduler | workers (2)
+    dask    | 2026.8.0 | 2026.8.0  | -, 2025.1.0
+    """
+    rows = [(kind, "driver", "scheduler", f"workers ({len(workers)})")]
+    for name in names:
+        found = sorted({worker.get(name, "-") for worker in workers})
+        rows.append((name, driver[name], scheduler.get(name, "-"), ", ".join(found) or "-"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    )

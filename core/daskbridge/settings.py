@@ -29,7 +29,9 @@ SETTINGS: dict[str, Setting] = {
     "close-timeout": Setting(30.0, float, "Seconds that the end of a cluster may take."),
     "step-interval": Setting(5.0, float, "Seconds between two reports of a step that waits; at most 5."),
     "display": Setting(
-        "auto", ("auto", "on", "off"), "Show the steps of a run on stderr; auto: on a terminal."
+        "auto",
+        ("auto", "on", "off"),
+        "Show the steps of a run on stderr; auto: on a terminal and in an orchestrator's task.",
     ),
     "forward-logs": Setting(
         default=True, allowed=bool, doc="Bring what workers print and log to the driver's logging."

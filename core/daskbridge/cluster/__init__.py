@@ -7,17 +7,27 @@ from typing import TYPE_CHECKING
 from daskbridge._lazy import lazy
 
 if TYPE_CHECKING:
+    from daskbridge.cluster._attached import AttachedCluster
     from daskbridge.cluster._cluster_class import ClusterClass
     from daskbridge.cluster._existing import Existing
     from daskbridge.cluster._local import LocalProvisioner
     from daskbridge.plugins._provisioner import ClusterHandle, ClusterRef, Provisioner
 
-__all__ = ["ClusterClass", "ClusterHandle", "ClusterRef", "Existing", "LocalProvisioner", "Provisioner"]
+__all__ = [
+    "AttachedCluster",
+    "ClusterClass",
+    "ClusterHandle",
+    "ClusterRef",
+    "Existing",
+    "LocalProvisioner",
+    "Provisioner",
+]
 
 __getattr__, __dir__ = lazy(
     __name__,
     dict.fromkeys(["ClusterHandle", "ClusterRef", "Provisioner"], "daskbridge.plugins._provisioner")
     | {
+        "AttachedCluster": "daskbridge.cluster._attached",
         "ClusterClass": "daskbridge.cluster._cluster_class",
         "Existing": "daskbridge.cluster._existing",
         "LocalProvisioner": "daskbridge.cluster._local",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daskbridge.cluster._address import full_address
+from daskbridge.cluster._attached import AttachedCluster
 from daskbridge.cluster._options import options
 from daskbridge.errors import ProvisioningError, TopologyError
 from daskbridge.plugins._provisioner import ClusterRef
@@ -53,15 +54,15 @@ class Existing:
         if address:
             full_address(address)
 
-    async def provision(self, topology: Dask, run: Run) -> SharedCluster:
+    async def provision(self, topology: Dask, run: Run) -> AttachedCluster:
         """Return a handle; the run connects next. Raises ProvisioningError if no address is known."""
-        return SharedCluster(
+        return AttachedCluster(
             ClusterRef(self.name, run.name, self._find(topology), exclusive=False, owner="its owner")
         )
 
-    async def attach(self, ref: ClusterRef) -> SharedCluster:
+    async def attach(self, ref: ClusterRef) -> AttachedCluster:
         """Return a handle on the cluster that ``ref`` names."""
-        return SharedCluster(ref)
+        return AttachedCluster(ref)
 
     def _given(self, topology: Dask) -> tuple[str | None, str | None]:
         given = options(topology, self.name, {"address": str, "scheduler_file": str})
@@ -90,33 +91,3 @@ class Existing:
         except TopologyError as error:
             hint = "correct the scheduler file, or Dask's setting scheduler-address"
             raise ProvisioningError(str(error), hint=hint) from error
-
-
-class SharedCluster:
-    """Hold a cluster that somebody else owns."""
-
-    notes: tuple[str, ...] = ()
-    security = None
-
-    def __init__(self, ref: ClusterRef) -> None:
-        self.ref = ref
-
-    async def scale(self, group: str, number: int) -> None:
-        """Refuse: it is not ours."""
-        address = self.ref.scheduler_address
-        msg = f"can't bring group {group!r} to {number} workers: the cluster at {address} is not ours"
-        raise ProvisioningError(msg, hint="scale it where it was started")
-
-    async def failure(self) -> str | None:
-        """Know nothing: only the connection tells."""
-        return None
-
-    async def logs(self) -> Mapping[str, str]:
-        """Return nothing: the owner has them."""
-        return {}
-
-    async def close(self, reason: str = "") -> None:
-        """Leave the cluster running."""
-
-    def request_close(self) -> None:
-        """Leave the cluster running."""

@@ -46,22 +46,14 @@ def fit(topology: Dask, machine: Machine, *, exact: bool = False) -> tuple[dict[
     """Return the share of each group and notes on what differs from what was asked.
 
     Counts are lowered, evenly over the groups and never below one, to what memory allows and to
-    twice the processors (but at least four workers, to try things out). With ``exact`` nothing is
-    lowered: what does not fit is an error. Raises ProvisioningError if one worker of each group
-    does not fit.
+    twice the processors (but at least four workers, to try things out). Where not even one worker of
+    each group fits, their memory is lowered, too. With ``exact`` nothing is lowered: what does not
+    fit raises ProvisioningError.
     """
     groups = topology.groups
     asked = {name: group.number_of_workers or 1 for name, group in groups.items()}
     needs = {name: _memory(group) for name, group in groups.items()}
-    least = sum(need or LEAST_MEMORY for need in needs.values())
-    if least > machine.memory:
-        msg = (
-            f"one worker of each group needs {_mib(least)}, this machine has {_mib(machine.memory)}"
-            f" ({', '.join(f'{name}: {_mib(need or LEAST_MEMORY)}' for name, need in needs.items())})"
-        )
-        raise ProvisioningError(
-            msg, hint="lower resources.memory, or choose a provisioner with larger machines"
-        )
+    needs, notes = _shrunk(needs, machine.memory, exact=exact)
     most = sum(asked.values()) if exact else max(LEAST_WORKERS, WORKERS_PER_CPU * machine.cpus, len(asked))
     numbers = _lower(asked, needs, most, machine.memory)
     if exact and numbers != asked:
@@ -84,13 +76,34 @@ def fit(topology: Dask, machine: Machine, *, exact: bool = False) -> tuple[dict[
         )
         for name, group in groups.items()
     }
-    notes = tuple(
+    notes += tuple(
         f"{name}: {asked[name]} workers were asked for, {numbers[name]} started"
         f" ({machine.cpus} processors, {_mib(machine.memory)})"
         for name in groups
         if numbers[name] != asked[name]
     )
     return shares, notes
+
+
+def _shrunk(
+    needs: dict[str, int | None], memory: int, *, exact: bool
+) -> tuple[dict[str, int | None], tuple[str, ...]]:
+    """Lower what workers need until one of each group fits: large topologies are tried out here."""
+    asked = {name: need or LEAST_MEMORY for name, need in needs.items()}
+    least = sum(asked.values())
+    if least <= memory:
+        return needs, ()
+    if exact:
+        each = ", ".join(f"{name}: {_mib(need)}" for name, need in asked.items())
+        msg = f"one worker of each group needs {_mib(least)}, this machine has {_mib(memory)} ({each})"
+        hint = "lower resources.memory, or choose a provisioner with larger machines"
+        raise ProvisioningError(msg, hint=hint)
+    given = {name: need * memory // least for name, need in asked.items()}
+    notes = tuple(
+        f"{name}: {_mib(asked[name])} of memory were asked for a worker, {_mib(given[name])} given"
+        for name in needs
+    )
+    return {**given}, notes
 
 
 def _lower(asked: dict[str, int], needs: dict[str, int | None], most: int, memory: int) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from daskbridge.errors import EnvironmentMismatch
+from daskbridge.errors import EnvironmentMismatch, comparison
 from daskbridge.node.guard import comparable, differences
 
 if TYPE_CHECKING:
@@ -31,13 +31,6 @@ def mismatch(driver: Versions, reported: Mapping[str, Any]) -> EnvironmentMismat
     packages = sorted({package for node in nodes for package in differences(driver, node)})
     if not packages:
         return None
-    rows = [("package", "driver", "scheduler", f"workers ({len(workers)})")]
-    for package in packages:
-        found = sorted({versions.get(package, "-") for versions in workers.values()})
-        rows.append((package, driver[package], scheduler.get(package, "-"), ", ".join(found) or "-"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = "\n".join(
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-    )
+    table = comparison("package", packages, driver, scheduler, list(workers.values()))
     hint = "use one image for all nodes, or set daskbridge.environment-check to warn or ignore"
     return EnvironmentMismatch(f"the nodes' environment differs in what breaks pickling\n{table}", hint=hint)

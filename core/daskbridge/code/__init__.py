@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from daskbridge._lazy import lazy
 
 if TYPE_CHECKING:
+    from daskbridge.code._adopt import adopt_archive
     from daskbridge.code._bundle import CodeBundle, build_bundle
+    from daskbridge.code._compare import compare_code, compared_nodes, forget_comparison
     from daskbridge.code._explain import explain_import
+    from daskbridge.code._installed import InstalledCode
     from daskbridge.code._manifest import Entry, Manifest
     from daskbridge.code._project import default_spec, project_spec
     from daskbridge.code._scan import Selection, scan
@@ -27,15 +30,20 @@ __all__ = [
     "DownloadCodeBundleWorkerPlugin",
     "Entry",
     "File",
+    "InstalledCode",
     "LeftOut",
     "Manifest",
     "Receipt",
     "Root",
     "Selection",
+    "adopt_archive",
     "build_bundle",
+    "compare_code",
+    "compared_nodes",
     "default_spec",
     "explain_import",
     "forget_code",
+    "forget_comparison",
     "project_spec",
     "publish",
     "receipts",
@@ -53,15 +61,20 @@ __getattr__, __dir__ = lazy(
         "DownloadCodeBundleWorkerPlugin": "daskbridge.node.code",
         "Entry": "daskbridge.code._manifest",
         "File": "daskbridge.code._walk",
+        "InstalledCode": "daskbridge.code._installed",
         "LeftOut": "daskbridge.code._walk",
         "Manifest": "daskbridge.code._manifest",
         "Receipt": "daskbridge.code._sync",
         "Root": "daskbridge.code._spec",
         "Selection": "daskbridge.code._scan",
+        "adopt_archive": "daskbridge.code._adopt",
         "build_bundle": "daskbridge.code._bundle",
+        "compare_code": "daskbridge.code._compare",
+        "compared_nodes": "daskbridge.code._compare",
         "default_spec": "daskbridge.code._project",
         "explain_import": "daskbridge.code._explain",
         "forget_code": "daskbridge.code._sync",
+        "forget_comparison": "daskbridge.code._compare",
         "project_spec": "daskbridge.code._project",
         "publish": "daskbridge.code._store",
         "receipts": "daskbridge.code._sync",

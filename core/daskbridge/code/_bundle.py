@@ -105,6 +105,13 @@ def build_bundle(spec: CodeSpec, *, directory: str | os.PathLike[str] | None = N
     """
     selection = scan(spec)
     check_selection(spec, selection)
+    return pack(selection, tuple(root.path for root in spec.roots), directory)
+
+
+def pack(
+    selection: Selection, roots: tuple[Path, ...], directory: str | os.PathLike[str] | None
+) -> CodeBundle:
+    """Write the archive of what was selected in ``roots``, as :func:`build_bundle` says."""
     private = None if directory else Path(tempfile.mkdtemp(prefix="daskbridge-bundle-"))
     target = Path(private or directory or "") / "code.tar.gz"
     try:
@@ -115,6 +122,5 @@ def build_bundle(spec: CodeSpec, *, directory: str | os.PathLike[str] | None = N
         if private:
             shutil.rmtree(private, ignore_errors=True)
         raise
-    roots = tuple(root.path for root in spec.roots)
     size = target.stat().st_size
     return CodeBundle(target, checksum, size, manifest, selection, roots, _directory=private)

@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from daskbridge.code._bundle import CodeBundle
 
 
-def explain_import(name: str, bundle: CodeBundle) -> str | None:
+def explain_import(name: str, bundle: CodeBundle, error: BaseException | None = None) -> str | None:
     """Explain a ``ModuleNotFoundError`` of ``name`` on a node; None if ``bundle`` ships the module.
+
+    With the ``error`` itself, name the file of the bundle that imports the module.
 
     >>> from daskbridge.code import CodeSpec, build_bundle
     >>> from tempfile import mkdtemp
@@ -34,7 +36,19 @@ def explain_import(name: str, bundle: CodeBundle) -> str | None:
         why = f"nodes do not import from {directory}: add it to sys_path"
         return f"module {name!r} shipped as {elsewhere}, but {why}"
     advice = "install it in the nodes' image"
+    if importer := _importer(error, bundle):
+        advice += f", or move what runs on the nodes out of {importer}, which imports it"
     return f"module {name!r} is not on the node, and no such file shipped from {roots}: {advice}"
+
+
+def _importer(error: BaseException | None, bundle: CodeBundle) -> str | None:
+    """Return the last file of the bundle, as it lies on a node, in the error's traceback."""
+    trace, found = error.__traceback__ if error else None, None
+    while trace is not None:
+        _, shipped, file = trace.tb_frame.f_code.co_filename.partition(f"/{bundle.digest}/tree/")
+        found = file if shipped else found
+        trace = trace.tb_next
+    return found
 
 
 def _is_module(entry: str, path: str) -> bool:

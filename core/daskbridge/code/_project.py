@@ -13,17 +13,18 @@ from daskbridge.errors import BundleError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 -- named to be refused
 _INSTALLED = ("site-packages", "dist-packages")
 
 
-def default_spec() -> CodeSpec:
-    """Return the spec of the running script's project.
+def default_spec(start: Path | None = None) -> CodeSpec:
+    """Return the spec of the running script's project, or of the one that the directory ``start`` is in.
 
     Starts at the directory of ``__main__`` (the working directory for ``python -m``, an installed
-    command, a notebook or a prompt) and takes the nearest directory above it with a
+    command, a notebook or a prompt) or at ``start``, and takes the nearest directory above it with a
     ``pyproject.toml``, ``setup.py``, ``setup.cfg``, ``.git`` or ``.hg``, else that directory. The
     nodes' ``sys.path`` gets what of this process's ``sys.path`` lies in the project, in order.
     Raises :class:`~daskbridge.errors.BundleError` where that would ship far too much.
@@ -31,7 +32,7 @@ def default_spec() -> CodeSpec:
     >>> default_spec().roots[0].path.is_dir()
     True
     """
-    start = _script_directory()
+    start = _script_directory() if start is None else start.absolute()
     return _spec(_root_of(start), [*sys.path, str(start)])
 
 
@@ -43,6 +44,19 @@ def project_spec(directory: str | os.PathLike[str]) -> CodeSpec:
     """
     root = Path(directory).absolute()
     return _spec(root, [*sys.path, str(root)])
+
+
+def entries_inside(root: Path, search: Iterable[str]) -> list[str]:
+    """Return which directories of ``search``, read like ``sys.path``, lie in ``root``: relative, in order.
+
+    Directories of installed packages are left out.
+    """
+    real, entries = root.resolve(), []
+    for entry in search:
+        place = Path(entry or Path.cwd()).resolve()
+        if place.is_dir() and place.is_relative_to(real) and not is_installed(place):
+            entries.append(place.relative_to(real).as_posix())
+    return entries
 
 
 def refuse(root: Path) -> None:
@@ -80,7 +94,7 @@ def _script_directory() -> Path:
     if file is None or getattr(main, "__spec__", None) is not None:
         return Path.cwd()
     directory = Path(file).absolute().parent
-    return Path.cwd() if _is_installed(directory) else directory
+    return Path.cwd() if is_installed(directory) else directory
 
 
 def _root_of(start: Path) -> Path:
@@ -94,17 +108,13 @@ def _root_of(start: Path) -> Path:
 
 
 def _spec(root: Path, search: list[str]) -> CodeSpec:
-    real, entries = root.resolve(), []
-    for entry in search:
-        place = Path(entry or Path.cwd()).resolve()
-        if place.is_dir() and place.is_relative_to(real) and not _is_installed(place):
-            entries.append(place.relative_to(real).as_posix())
+    entries = entries_inside(root, search)
     if (root / "src").is_dir() and not (root / "src" / "__init__.py").exists():
         entries.append("src")
     return CodeSpec([Root(root, entries)])
 
 
-def _is_installed(place: Path) -> bool:
+def is_installed(place: Path) -> bool:
     """Tell whether a directory belongs to an environment or to Python itself."""
     kinds = ("scripts", "stdlib", "platstdlib")
     if any(

@@ -71,7 +71,7 @@ def scan(spec: CodeSpec) -> Selection:
         files += _modules(spec)
         sys_path.insert(0, MODULES)
     files.sort(key=lambda file: file.path.encode())
-    _refuse_collisions(files)
+    refuse_collisions(files)
     left_out.sort(key=lambda item: item.path)
     return Selection(tuple(files), tuple(left_out), tuple(sys_path))
 
@@ -86,7 +86,8 @@ def _modules(spec: CodeSpec) -> Iterator[File]:
         yield File(f"{MODULES}/{name}.py", str(source), size, executable=False)
 
 
-def _refuse_collisions(files: Sequence[File]) -> None:
+def refuse_collisions(files: Sequence[File]) -> None:
+    """Raise :class:`~daskbridge.errors.BundleError` for two names that are one on some file systems."""
     seen: dict[str, str] = {}
     for file in files:
         key = unicodedata.normalize("NFC", file.path.casefold())

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.code._limits import check_archive
-from daskbridge.errors import BundleError
+from daskbridge.code._nodes import all_told, on_all_nodes
+from daskbridge.errors import CodeNotDelivered
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from daskbridge.code._bundle import CodeBundle
-
-_POLL = 0.02
-_SLOWEST = 0.5
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,9 @@ async def sync_code(
 
     ``client`` is asynchronous, on the running loop. On an ``exclusive`` cluster a worker that
     can't get the code is closed; on a shared one it is left alone, and several clients may use
-    the same bundle. Raises :class:`~daskbridge.errors.BundleError` with the cause of each worker
-    unless every connected worker has it within ``timeout`` seconds; then nothing stays behind.
+    the same bundle. Raises :class:`~daskbridge.errors.BundleError` for an archive that is too large,
+    and :class:`~daskbridge.errors.CodeNotDelivered` with the cause of each worker unless every
+    connected worker has it within ``timeout`` seconds; then nothing stays behind.
     """
     from daskbridge.node.origin import DownloadCodeBundleSchedulerPlugin
 
@@ -55,20 +55,14 @@ async def sync_code(
         async with asyncio.timeout(timeout):
             await client.register_plugin(DownloadCodeBundleSchedulerPlugin(bundle.reference, user=client.id))
     except Exception as error:
-        raise BundleError(
+        raise CodeNotDelivered(
             f"the scheduler can't take the code: {str(error) or type(error).__name__}"
         ) from error
-    try:
-        async with asyncio.timeout(timeout):
-            await _send(client, bundle)
-            await _register(client, bundle, exclusive=exclusive)
-            return await _all_receipts(client)
-    except BaseException as error:
-        failure = await _explain(client, error, timeout)
-        await _forget_noting(client, failure)
-        if failure is error:
-            raise
-        raise failure from error
+    status, undo = partial(_status, client), partial(forget_code, client)
+    async with on_all_nodes(status, undo, timeout=timeout, failed="the code did not reach every node"):
+        await _send(client, bundle)
+        await _register(client, bundle, exclusive=exclusive)
+        return _sorted(await all_told(status))
 
 
 async def receipts(client: Client) -> tuple[Receipt, ...]:
@@ -95,7 +89,7 @@ async def _ask(client: Client, verb: str, **told: object) -> Any:  # noqa: ANN40
 async def _status(client: Client) -> dict[str, Any]:
     status: dict[str, Any] | None = await _ask(client, "status")
     if status is None:
-        raise BundleError("the scheduler has no code: it was replaced, or the code was forgotten")
+        raise CodeNotDelivered("the scheduler has no code: it was replaced, or the code was forgotten")
     return status
 
 
@@ -121,37 +115,6 @@ async def _register(client: Client, bundle: CodeBundle, *, exclusive: bool) -> N
         await client.register_plugin(DownloadCodeBundleWorkerPlugin(bundle.reference, exclusive=exclusive))
 
 
-async def _all_receipts(client: Client) -> tuple[Receipt, ...]:
-    pause = _POLL
-    while (status := await _status(client))["missing"]:
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, _SLOWEST)
-    return _sorted(status)
-
-
 def _sorted(status: dict[str, Any]) -> tuple[Receipt, ...]:
     made = [Receipt(**receipt) for receipt in status["receipts"]]
     return tuple(sorted(made, key=lambda receipt: (receipt.role, receipt.name)))
-
-
-async def _explain(client: Client, error: BaseException, timeout: float) -> BaseException:
-    if isinstance(error, BundleError) or not isinstance(error, Exception):
-        return error
-    lines = [str(error) or f"not done within {timeout:g} s"]
-    try:
-        status = await _status(client)
-    except (OSError, RuntimeError) as unreachable:
-        lines.append(f"the scheduler does not answer: {unreachable}")
-    else:
-        lines = [f"{worker}: {cause}" for worker, cause in status["failures"].items()] or lines
-        lines += [f"{worker}: no receipt" for worker in status["missing"] if worker not in status["failures"]]
-    return BundleError("the code did not reach every node:\n  " + "\n  ".join(lines))
-
-
-async def _forget_noting(client: Client, failure: BaseException) -> None:
-    """Forget the code, without masking why."""
-    try:
-        async with asyncio.timeout(30):
-            await forget_code(client)
-    except Exception as error:  # noqa: BLE001 -- reported as a note of the failure
-        failure.add_note(f"and the code plugins could not be removed: {error!r}")

@@ -76,6 +76,7 @@ class RunGuard(Travels, SchedulerPlugin):
             scheduler.log_event(TOPIC, event)
             await scheduler.remove_worker(worker, stimulus_id="daskbridge-environment-mismatch")
         else:
+            event["kind"] = "worker-differs" if differing else "worker-joined"
             scheduler.log_event(TOPIC, event)
 
     def remove_worker(self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **_: Any) -> None:  # noqa: ANN401

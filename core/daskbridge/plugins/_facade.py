@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from daskbridge.errors import DaskbridgeError, PluginError, unknown
 from daskbridge.plugins._provisioner import Provisioner
@@ -14,7 +14,7 @@ from daskbridge.plugins._types import ClusterPlugin, Orchestrator, PluginInfo, R
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from daskbridge.code import CodeBundle, CodeSpec
+    from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.plugins._implementation import Implementation
     from daskbridge.topology import Dask
 
@@ -98,11 +98,11 @@ class Plugins:
             topology = topology if changed is None else changed
         return topology
 
-    def code_source(self, run: Run) -> CodeBundle | CodeSpec | None:
+    def code_source(self, run: Run) -> CodeBundle | CodeSpec | InstalledCode | Literal[False] | None:
         """Return the first answer to the question which code this run's nodes get."""
         self._registry.load_all()
         for impl in self._registry.implementations("daskbridge_code_source"):
-            answer: CodeBundle | CodeSpec | None = impl.call(run=run)
+            answer: CodeBundle | CodeSpec | InstalledCode | Literal[False] | None = impl.call(run=run)
             if answer is not None:
                 return answer
         return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from daskbridge.errors import ProvisioningError, unknown
 from daskbridge.plugins._types import Target
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
     from daskbridge.plugins import Run
     from daskbridge.topology import Dask
+
+
+#: Where Dask's scheduler serves its dashboard unless told otherwise.
+DASHBOARD_PORT: Final = 8787
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,31 @@ class ClusterRef:
     def to_json(self) -> str:
         """Return the reference as one line of JSON."""
         return json.dumps(asdict(self), sort_keys=True)
+
+    @property
+    def dashboard(self) -> str:
+        """Say how a person reaches Dask's dashboard, once the scheduler is known to have one.
+
+        An address that only a Kubernetes cluster resolves comes with the command that forwards it.
+
+        >>> print(ClusterRef("lab", "a", "tcp://10.0.0.1:8786", "http://10.0.0.1:8787/status").dashboard)
+        dashboard: http://10.0.0.1:8787/status
+        >>> print(ClusterRef("lab", "a", "tcp://10.0.0.1:8786").dashboard)
+        no dashboard: the scheduler's environment has no bokeh
+        >>> link = "http://a1-scheduler.jobs.svc.cluster.local:8787/status"
+        >>> print(ClusterRef("lab", "a", "tcp://a1-scheduler.jobs.svc.cluster.local:8786", link).dashboard)
+        dashboard: ... kubectl --namespace jobs port-forward service/a1-scheduler 8787, then ...
+        """
+        if self.dashboard_link is None:
+            return "no dashboard: the scheduler's environment has no bokeh"
+        parts = urlsplit(self.dashboard_link)
+        labels = (parts.hostname or "").split(".")
+        if labels[2:3] != ["svc"]:
+            return f"dashboard: {self.dashboard_link}"
+        port = parts.port or DASHBOARD_PORT
+        forward = f"kubectl --namespace {labels[1]} port-forward service/{labels[0]} {port}"
+        outside = f"{forward}, then {parts.scheme}://localhost:{port}{parts.path}"
+        return f"dashboard: {self.dashboard_link} within its cluster; from outside: {outside}"
 
     def not_ours(self) -> ProvisioningError:
         """Word the refusal of a provisioner whose clusters end with the process that started them."""

@@ -7,14 +7,14 @@ these with :data:`hookimpl` and may leave out arguments that it does not use.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pluggy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from daskbridge.code import CodeBundle, CodeSpec
+    from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.plugins._provisioner import Provisioner
     from daskbridge.plugins._types import ClusterPlugin, Orchestrator, Run, Serializer, Target
     from daskbridge.topology import Dask
@@ -66,11 +66,13 @@ def daskbridge_orchestrators() -> Iterable[Orchestrator]:
 
 
 @hookspec(firstresult=True)
-def daskbridge_code_source(run: Run) -> CodeBundle | CodeSpec | None:
-    """Say which code the nodes of this run get: an existing bundle, or what to pack; None to pass.
+def daskbridge_code_source(run: Run) -> CodeBundle | CodeSpec | InstalledCode | Literal[False] | None:
+    """Say which code the nodes of this run get; None to pass.
 
-    The first answer counts; the core's own default comes last. Called once per run, and not at all
-    when the user said ``code=``. An exception ends the run before anything starts.
+    A bundle that exists, which is closed with the run; a spec of what to pack; an ``InstalledCode``
+    of what the nodes' image has; or False for nothing. The first answer counts; the core's own
+    default comes last. Called once per run, and not at all when the user said ``code=``. An
+    exception ends the run before anything starts.
     """
 
 

@@ -21,7 +21,8 @@ class Target(Protocol):
 
     ``capabilities`` are the names it can do (:data:`daskbridge.serialization.CAPABILITIES`).
     ``adapts`` maps a capability that it can't do as asked to what happens instead, in words;
-    the run says so. Anything else that a topology asks is an error at definition.
+    the run says so. Anything else that a topology asks is an error at definition. A target may
+    also have ``advice``: what to do instead, in words, by capability.
     """
 
     @property
@@ -44,6 +45,7 @@ class Serializer:
     render: Callable[[Dask], Any]
     capabilities: frozenset[str] = frozenset()
     adapts: Mapping[str, str] = field(default_factory=dict)
+    advice: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,20 @@ class Step:
     detail: str = ""
 
 
+def _nothing(*_: object) -> None:
+    """Do nothing."""
+
+
 @dataclass
 class Run:
     """Describe one use of a cluster to the hooks; the core fills it in as the run goes on.
 
     ``id`` is unique; ``name`` is for people. ``ref`` is None until the cluster is provisioned.
-    ``code_root`` is where the orchestrator says that the user's project lies, if it knows. When
+    ``code_root`` is where the orchestrator says that the user's project lies, if it knows;
+    ``entry`` is the module of the decorated function, which nodes must be able to import. When
     the run closes, ``steps`` are all that it took and ``error`` is what its body ended in, if any.
+    While a provisioner provisions, ``tell(words)`` says what it waits for; displays show it. It may
+    set ``hint``: where a person sees why nodes don't come.
     """
 
     id: str
@@ -71,13 +80,12 @@ class Run:
     provisioner: str
     orchestrator: str | None = None
     code_root: Path | None = None
+    entry: str | None = None
     ref: ClusterRef | None = None
     steps: tuple[Step, ...] = ()
     error: BaseException | None = None
-
-
-def _nothing(*_: object) -> None:
-    """Do nothing."""
+    tell: Callable[[str], None] = _nothing
+    hint: str = ""
 
 
 @dataclass(frozen=True)

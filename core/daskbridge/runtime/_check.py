@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daskbridge.plugins import plugins
-from daskbridge.runtime._code import bundle_for
+from daskbridge.runtime._code import code_for
 from daskbridge.serialization import check
 
 if TYPE_CHECKING:
-    from daskbridge.code import CodeBundle
+    from daskbridge.code import CodeBundle, InstalledCode
     from daskbridge.plugins import ClusterPlugin, Orchestrator, Provisioner, Run
     from daskbridge.runtime._options import Options
 
@@ -24,19 +24,23 @@ class Checked:
     orchestrator: Orchestrator | None
     notes: tuple[str, ...]
     cluster_plugins: list[ClusterPlugin]
-    bundle: CodeBundle | None
+    code: CodeBundle | InstalledCode | None
     _packed: ExitStack = field(repr=False)
 
     @property
     def told(self) -> str:
-        """Say which code ships."""
-        if self.bundle is None:
+        """Say which code the nodes get."""
+        from daskbridge.code import InstalledCode
+
+        if self.code is None:
             return "no code"
-        roots = ", ".join(map(str, self.bundle.roots))
-        return f"{self.bundle.files} files of {roots} ({self.bundle.size / 1024:.0f} KiB packed)"
+        if isinstance(self.code, InstalledCode):
+            return f"the code of {', '.join(self.code.modules)} in the nodes' image"
+        roots = ", ".join(map(str, self.code.roots))
+        return f"{self.code.files} files of {roots} ({self.code.size / 1024:.0f} KiB packed)"
 
     def drop(self) -> None:
-        """Remove what was packed; a bundle that was given stays its owner's."""
+        """Remove what was packed; a bundle that the user gave stays theirs."""
         self._packed.close()
 
 
@@ -45,6 +49,7 @@ def check_run(options: Options, run: Run) -> Checked:
 
     Fills in what ``run`` did not know. Raises a DaskbridgeError that says what is wrong.
     """
+    run.entry = options.entry
     orchestrator = plugins().orchestrator()
     if orchestrator is not None:
         run.orchestrator, run.code_root = orchestrator.name, orchestrator.code_root()
@@ -56,5 +61,5 @@ def check_run(options: Options, run: Run) -> Checked:
     provisioner.validate(run.topology)
     cluster_plugins = plugins().cluster_plugins(run.topology, run)
     with ExitStack() as packed:
-        bundle = bundle_for(options, run, packed)
-        return Checked(provisioner, orchestrator, notes, cluster_plugins, bundle, packed.pop_all())
+        code = code_for(options, run, packed)
+        return Checked(provisioner, orchestrator, notes, cluster_plugins, code, packed.pop_all())

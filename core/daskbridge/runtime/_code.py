@@ -13,40 +13,59 @@ from daskbridge.settings import setting
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from daskbridge.code import CodeBundle, CodeSpec
+    from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.plugins import Run
     from daskbridge.runtime._options import Options
 
+    Code = bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None
 
-def bundle_for(options: Options, run: Run, stack: ExitStack) -> CodeBundle | None:
-    """Return the bundle that this run ships, or None for ``code=False``; blocks while it packs.
 
-    Without ``code=`` the plugins are asked, the core's default last. What is packed here is
-    removed when ``stack`` closes; a bundle that was given stays its owner's. Raises BundleError.
+def code_for(options: Options, run: Run, stack: ExitStack) -> CodeBundle | InstalledCode | None:
+    """Return the bundle that this run ships, or what must be in the nodes' image, or None for neither.
+
+    Blocks while it reads files. Without ``code=`` the plugins are asked, the core's default
+    last. What was made for this run is removed when ``stack`` closes; a bundle that the user gave
+    stays theirs. Raises BundleError.
     """
-    from daskbridge.code import CodeBundle, CodeSpec, build_bundle, project_spec, publish
+    from daskbridge.code import CodeBundle, InstalledCode, publish
     from daskbridge.code._limits import check_archive
 
-    code: bool | str | Path | CodeSpec | CodeBundle | None = options.code
-    if code is False:
-        return None
+    code: Code = options.code
     if code is None or code is True:
         from daskbridge.plugins import plugins
 
         code = plugins().code_source(run)
-    if code is None or isinstance(code, CodeBundle):
+        if isinstance(code, CodeBundle):
+            stack.callback(code.close)
+    if code is None or code is False:
+        return None
+    if isinstance(code, InstalledCode):
+        if setting("environment-check") == "ignore":
+            return None
+        code.digests()  # what is wrong here is said before anything starts
         return code
+    if not isinstance(code, CodeBundle):
+        code = _packed(code, options.entry)
+        stack.callback(code.close)
+    if code.url is not None:
+        return code
+    store: str | None = setting("bundle-store")
+    check_archive(code.size, code.selection, store=store is not None)
+    return publish(code, store) if store else code
+
+
+def _packed(code: object, entry: str | None) -> CodeBundle:
+    from daskbridge.code import CodeSpec, build_bundle, project_spec
+
     if isinstance(code, (str, Path)):
         code = project_spec(code)
-    given: object = code
-    if not isinstance(given, CodeSpec):
-        msg = f"code is {given!r}; expected a directory, a CodeSpec, a CodeBundle, or False for no code"
+    if not isinstance(code, CodeSpec):
+        msg = (
+            f"code is {code!r}; expected a directory, a CodeSpec, a CodeBundle, an InstalledCode,"
+            " or False for no code"
+        )
         raise BundleError(msg)
-    bundle = build_bundle(with_entry(code, options.entry))
-    stack.callback(bundle.close)
-    store: str | None = setting("bundle-store")
-    check_archive(bundle.size, bundle.selection, store=store is not None)
-    return publish(bundle, store) if store else bundle
+    return build_bundle(with_entry(code, entry))
 
 
 def with_entry(spec: CodeSpec, name: str | None) -> CodeSpec:

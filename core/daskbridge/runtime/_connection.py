@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.cluster._logs import LogReceiver
-from daskbridge.cluster._versions import mine, mismatch
 from daskbridge.errors import ProvisioningError
+from daskbridge.runtime._arrivals import Arrivals
+from daskbridge.runtime._delivery import deliver, take_back
 from daskbridge.runtime._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
 from daskbridge.runtime._strays import own
 from daskbridge.settings import setting
@@ -22,16 +23,13 @@ if TYPE_CHECKING:
     from distributed import NannyPlugin, SchedulerPlugin, WorkerPlugin
 
     from daskbridge.cluster import ClusterHandle, ClusterRef
-    from daskbridge.code import CodeBundle
+    from daskbridge.code import CodeBundle, InstalledCode
     from daskbridge.plugins import ClusterPlugin, Run
-    from daskbridge.runtime._timeline import Progress
 
 logger = logging.getLogger("daskbridge")
 
 #: Seconds beyond the bound of a connection in which Dask may say what was wrong.
 PATIENCE = 1.0
-#: Workers turned away after which a start is given up: a platform replaces them for ever.
-MOST_REFUSED = 3
 
 
 class Connection:
@@ -43,9 +41,8 @@ class Connection:
         self.handle = handle
         self.run = run
         self.logs = LogReceiver()
-        self.names: dict[str, str] = {}
-        self.refused: list[str] = []
-        self.bundle: CodeBundle | None = None
+        self.arrivals = Arrivals(self)
+        self.code: CodeBundle | InstalledCode | None = None
         #: Set when the scheduler is gone or another one: there is nothing to fetch and to take back.
         self.lost = False
         self._alive = f"daskbridge_alive_{run.id}"
@@ -91,10 +88,11 @@ class Connection:
 
         Returns what was compared, in words. Raises EnvironmentMismatch where the policy says so.
         """
+        from daskbridge.cluster._versions import mine, mismatch
         from daskbridge.node.guard import TOPIC, RunGuard
 
         versions = mine()
-        self.client.subscribe_topic(TOPIC, self._event)
+        self.client.subscribe_topic(TOPIC, self.arrivals.event)
         if policy != "ignore":
             found = mismatch(versions, await self.client.get_versions())
             if found is not None and policy == "error":
@@ -114,55 +112,19 @@ class Connection:
         for item in plugins:
             await self._register(item.plugin, item.name)
 
-    async def workers(self) -> dict[str, str]:
-        """Return the workers that are ready for tasks: address to name."""
-        identity = await self.client.scheduler.identity()
-        running = {
-            address: worker
-            for address, worker in identity["workers"].items()
-            if worker["status"] == "running"
-        }
-        found = {address: str(worker["name"]) for address, worker in running.items()}
-        self.names.update(found)
-        return found
+    async def sync(self, code: CodeBundle | InstalledCode) -> str:
+        """Bring the code to the scheduler and to every worker, or compare what is there.
 
-    async def sync(self, bundle: CodeBundle) -> str:
-        """Bring the code to the scheduler and to every worker. Raises BundleError.
-
-        Returns what was done, in words.
+        Returns what was done, in words. Raises BundleError or EnvironmentMismatch.
         """
-        from daskbridge.code import sync_code
+        done = await deliver(self.client, code, exclusive=self.handle.ref.exclusive)
+        self.code = code
+        return done
 
-        receipts = await sync_code(self.client, bundle, exclusive=self.handle.ref.exclusive)
-        self.bundle = bundle
-        return f"{bundle.digest[:12]} on {len(receipts)} nodes"
-
-    async def ready(self, progress: Progress) -> bool:
-        """Tell whether every group has a worker, and all together as many as the body waits for.
-
-        A worker counts once it has the code. Raises ProvisioningError as soon as the provisioner
-        knows a failure, or worker after worker is turned away.
-        """
-        if failure := await self.handle.failure():
-            raise ProvisioningError(failure)
-        if len(self.refused) >= MOST_REFUSED:
-            raise ProvisioningError("\n".join(["worker after worker can't take part:", *self.refused]))
-        found = await self.workers()
-        if self.bundle is not None:
-            from daskbridge.code import receipts
-
-            equipped = {receipt.address for receipt in await receipts(self.client)}
-            found = {address: name for address, name in found.items() if address in equipped}
-        topology = self.run.topology
-        progress.detail = f"workers ready: {len(found)}, needed: {topology.workers_to_wait_for}"
-        groups = list(topology.groups)
-        empty = groups if len(groups) > 1 else []
-        empty = [
-            group for group in empty if not any(name.rpartition("-")[0] == group for name in found.values())
-        ]
-        if empty:
-            progress.detail += f"; none yet of {', '.join(empty)}"
-        return not empty and len(found) >= topology.workers_to_wait_for
+    @property
+    def running(self) -> bool:
+        """Tell whether the connection stands, as far as this process knows."""
+        return bool(self.client.status == "running")
 
     async def alive(self) -> bool:
         """Ask whether this is still the scheduler that we equipped. Raises OSError if none answers."""
@@ -171,12 +133,12 @@ class Connection:
 
     async def explain(self, error: BaseException) -> None:
         """Add notes to a user's error: what only the cluster knows of its cause."""
-        for note in (missing_module(error, self.bundle), unpicklable(error)):
+        for note in (missing_module(error, self.code), unpicklable(error)):
             if note is not None:
                 error.add_note(note)
         topics = ("all", MEMORY_TOPIC)
         events = {topic: await self.client.get_events(topic) for topic in topics}
-        story = killed(error, events, self.names, self.logs.last)
+        story = killed(error, events, self.arrivals.names, self.logs.last)
         if story is not None:
             error.add_note(story)
 
@@ -188,7 +150,7 @@ class Connection:
             if not self.handle.ref.exclusive:
                 await self._take_back()
             elif setting("forward-logs"):
-                await self.logs.finish(self.client, self.names)
+                await self.logs.finish(self.client, self.arrivals.names)
         finally:
             await self.client.close()
 
@@ -204,27 +166,9 @@ class Connection:
         await self.client.register_plugin(plugin, name=name)
 
     async def _take_back(self) -> None:
-        if self.bundle is not None:
-            from daskbridge.code import forget_code
-
-            await forget_code(self.client)
+        if self.code is not None:
+            await take_back(self.client, self.code)
         await getattr(self.client.scheduler, self._alive)(leave=True)
         for unregister in reversed(self._registered):
             with suppress(ValueError):  # not there: somebody took it away already
                 await unregister()
-
-    def _event(self, event: tuple[float, dict[str, Any]]) -> None:
-        kind, told = event[1].get("kind"), event[1]
-        if kind == "worker-joined":
-            self.names[told["address"]] = told["name"]
-        elif kind == "worker-refused":
-            differing = ", ".join(
-                f"{name} {theirs} (driver {ours})" for name, (ours, theirs) in told["differs"].items()
-            )
-            self._refuse(f"worker {told['name']} was turned away: its environment differs: {differing}")
-        elif kind == "code-failed":
-            self._refuse(f"worker {told['name']} could not get the code: {told['error']}")
-
-    def _refuse(self, words: str) -> None:
-        self.refused.append(words)
-        logger.warning("%s", words)

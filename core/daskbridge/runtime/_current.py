@@ -1,4 +1,4 @@
-"""Make a bare ``Client()`` reach the process's one open cluster, and refuse to guess between two.
+"""Make a bare ``Client()`` reach the cluster that is open in this process, or current in its context.
 
 Dask's configuration is global to the process, so what is set there follows the set of open
 clusters, not the nesting of blocks: overlapping ``dask.config.set`` blocks that close out of order
@@ -11,13 +11,11 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from daskbridge.errors import AmbiguousCluster
+from daskbridge.runtime._several import Several
 
 if TYPE_CHECKING:
     import dask.config
     from distributed import Client
-
-AMBIGUOUS = "daskbridge://more-than-one-cluster-is-open"
 
 _lock = threading.Lock()
 _open: list[tuple[str, Any]] = []
@@ -93,18 +91,9 @@ def make_other_current(client: Client, before: Client | None) -> None:
 
 
 def load_security(info: dict[str, Any]) -> Any:  # noqa: ANN401 -- distributed's Security or None
-    """Serve as Dask's ``security-loader``: find what a bare ``Client()`` needs for ``info["address"]``.
-
-    Raises AmbiguousCluster for the address that stands for more than one open cluster.
-    """
-    address = info["address"]
-    if address == AMBIGUOUS:
-        names = ", ".join(sorted({known for known, _ in _open}))
-        msg = f"a bare Client() can't tell which cluster it should reach: {names} are open in this process"
-        hint = "use get_client() or cluster.client in the block, or Client(cluster.scheduler_address)"
-        raise AmbiguousCluster(msg, hint=hint)
+    """Serve as Dask's ``security-loader``: find what a bare ``Client()`` needs for ``info["address"]``."""
     for known, security in _open:
-        if known == address:
+        if known == info["address"]:
             return security
     if _previous_loader:
         from distributed.utils import import_term
@@ -122,11 +111,11 @@ def _apply() -> None:
         _held = None
     if not _open:
         return
-    addresses = {address for address, _ in _open}
+    clusters = dict(_open)
     _previous_loader = dask.config.get("distributed.client.security-loader", None)
     _held = dask.config.set(
         {
-            "scheduler-address": addresses.pop() if len(addresses) == 1 else AMBIGUOUS,
+            "scheduler-address": next(iter(clusters)) if len(clusters) == 1 else Several(clusters),
             "distributed.client.security-loader": f"{__name__}.load_security",
         }
     )

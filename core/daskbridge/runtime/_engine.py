@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from daskbridge.plugins import ClusterHandle, Orchestrator
     from daskbridge.runtime._options import Options
 
-#: Seconds between two looks at a cancel event, and at first and at most between two looks for workers.
-LOOK, SLOW_LOOK = 0.1, 1.0
+#: Seconds between two looks at a cancel event.
+LOOK = 0.1
 #: Seconds for what is good to have at the end: a story of an error, the last log lines.
 ASIDE = 5.0
 
@@ -128,10 +128,14 @@ class Engine:
             if not bound.expired():
                 raise
             raise await self._too_late() from error
+        except OSError as error:
+            step = self.timeline.current[0]
+            raise ProvisioningError(f"the cluster could not be started: step {step!r}: {error}") from error
         await self._publish("on_ready")
 
     async def _start(self, checked: Checked) -> None:
         async with self.timeline.step("provision") as progress:
+            self.run.tell = progress.say
             self.handle = await checked.provisioner.provision(self.run.topology, self.run)
             self._stack.push_async_callback(self.handle.close, "the run ended")
             self.notes += self.handle.notes
@@ -141,18 +145,15 @@ class Engine:
             await self.connection.open(setting("connect-timeout"))
             self._stack.push_async_callback(self._disconnect)
             self.run.ref = await self.connection.describe()
-            progress.detail = self.run.ref.dashboard_link or self.run.ref.scheduler_address
+            progress.detail = self.run.ref.dashboard
         async with self.timeline.step("compare") as progress:
             progress.detail = await self.connection.compare(setting("environment-check"))
         async with self.timeline.step("sync") as progress:
             await self.connection.equip(checked.cluster_plugins)
-            if checked.bundle is not None:
-                progress.detail = await self.connection.sync(checked.bundle)
+            if checked.code is not None:
+                progress.detail = await self.connection.sync(checked.code)
         async with self.timeline.step("ready") as progress:
-            pause = LOOK
-            while not await self.connection.ready(progress):
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, SLOW_LOOK)
+            await self.connection.arrivals.wait(progress)
 
     async def _explain(self, error: BaseException) -> None:
         try:
@@ -182,12 +183,12 @@ class Engine:
         step, progress = self.timeline.current
         failure = await self.handle.failure() if hasattr(self, "handle") else None
         known = [failure] if failure else []
-        known += self.connection.refused if hasattr(self, "connection") else []
+        known += self.connection.arrivals.told() if hasattr(self, "connection") else []
         limit = f"start_timeout={self.run.topology.start_timeout:g} s"
         detail = f": {progress.detail}" if progress.detail else ""
         msg = f"the cluster was not ready within {limit}; step {step!r} was under way{detail}"
-        hint = "look for a full queue, an image that can't be pulled, a quota; or raise Dask(start_timeout=)"
-        return ProvisioningError("\n".join([msg, *known]), hint=hint)
+        hint = self.run.hint or "look for a full queue, an image that can't be pulled, an exhausted quota"
+        return ProvisioningError("\n".join([msg, *known]), hint=f"{hint}; or raise Dask(start_timeout=)")
 
     async def _close(self, reason: str) -> None:
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from daskbridge.code import CodeBundle
+    from daskbridge.code import CodeBundle, InstalledCode
 
 #: How a worker's end is called in Dask's events, and what that means.
 MEMORY_TOPIC = "worker-restart-memory"
@@ -31,20 +31,19 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             left += link.exceptions
 
 
-def missing_module(error: BaseException, bundle: CodeBundle | None) -> str | None:
+def missing_module(error: BaseException, code: CodeBundle | InstalledCode | None) -> str | None:
     """Explain an import that failed on a node but works here: what was shipped, and why not this."""
     for link in chain(error):
         if not isinstance(link, ModuleNotFoundError) or not link.name:
             continue
         top = link.name.partition(".")[0]
         if _importable(top):
-            if bundle is None:
-                return (
-                    f"no code was sent, and {link.name!r} is not installed on the nodes: leave out code=False"
-                )
-            from daskbridge.code import explain_import
+            from daskbridge.code import CodeBundle, explain_import
 
-            return explain_import(link.name, bundle)
+            if isinstance(code, CodeBundle):
+                return explain_import(link.name, code, link)
+            advice = "install it in their image, or ship it: leave out code="
+            return f"no code was sent, and {link.name!r} is not installed on the nodes: {advice}"
     return None
 
 

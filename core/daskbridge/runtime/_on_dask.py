@@ -7,16 +7,16 @@ from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from daskbridge.runtime._block import Transient
 from daskbridge.runtime._options import Options
 from daskbridge.runtime._results import refuse_remains
-from daskbridge.runtime._transient import Transient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from daskbridge.cluster import Provisioner
-    from daskbridge.code import CodeBundle, CodeSpec
+    from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.runtime._options import Event
     from daskbridge.topology import Dask
 
@@ -24,13 +24,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def on_dask(
+def on_dask(  # noqa: PLR0913 -- each but the first is an option
     topology: Dask,
     *,
     provisioner: str | Provisioner | None = None,
-    code: bool | str | Path | CodeSpec | CodeBundle | None = None,
+    code: bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None = None,
     cancel: Event | None = None,
     name: str = "",
+    asynchronous: bool | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a function so that each call runs with a cluster of its own, gone when it returns.
 
@@ -51,7 +52,7 @@ def on_dask(
     >>> total(4)
     10
     """
-    options = Options(topology, provisioner, code, cancel, name)
+    options = Options(topology, provisioner, code, cancel, name, asynchronous=asynchronous)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from daskbridge.code import CodeBundle, CodeSpec
+    from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.plugins import Provisioner
     from daskbridge.topology import Dask
 
@@ -33,11 +33,12 @@ class Options:
 
     topology: Dask
     provisioner: str | Provisioner | None = None
-    code: bool | str | Path | CodeSpec | CodeBundle | None = None
+    code: bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None = None
     cancel: Event | None = None
     name: str = ""
     on_interrupt: Callable[[], None] | None = None
     entry: str | None = None
+    asynchronous: bool | None = None
 
     def __post_init__(self) -> None:
         from daskbridge.serialization import check

@@ -19,6 +19,10 @@ class Progress:
     def __init__(self) -> None:
         self.detail = ""
 
+    def say(self, words: str) -> None:
+        """Set what is waited for."""
+        self.detail = words
+
 
 class Timeline:
     """Time the steps of one run and tell of each, at least every ``interval`` seconds while it lasts.

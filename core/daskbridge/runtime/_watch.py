@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from daskbridge.runtime._connection import Connection
     from daskbridge.runtime._options import Event
 
-#: Seconds between two looks at the cancel event, and between two questions to cluster and scheduler.
+#: Seconds between two looks at what this process knows, and between two questions to cluster and scheduler.
 LOOK, ASK = 0.2, 2.0
 #: Seconds that a scheduler may be busy, as with a large graph, before it counts as lost.
 BUSY = 600.0
@@ -45,12 +45,15 @@ class Watch:
         self._stopped = True
 
     async def stop(self, error: BaseException | None) -> None:
-        """Stop watching; a body that lost its connection for good may have noticed before us."""
+        """Stop watching, and look once more: a body may notice first that its cluster is lost.
+
+        One that did not notice may have results that were computed without this run's code.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
-        if self.verdict is None and not self._stopped and error is not None and _by_connection(error):
-            self.verdict = await self._lost()
+        if self.verdict is None and not self._stopped:
+            self.verdict = await self._lost(by_connection=error is not None and _by_connection(error))
 
     async def _until_cancelled(self) -> None:
         while self._cancel is not None:
@@ -67,7 +70,7 @@ class Watch:
     async def _until_lost(self) -> None:
         answered = time.monotonic()
         while True:
-            await asyncio.sleep(ASK)
+            await self._until_time_to_ask()
             try:
                 same = await asyncio.wait_for(self._connection.alive(), BUSY)
             except TimeoutError:
@@ -83,13 +86,23 @@ class Watch:
                 self._decide(self._replaced())
                 return
 
-    async def _lost(self) -> ClusterLost | None:
-        """Look once, after the body's connection was lost: None if the scheduler is well after all."""
+    async def _until_time_to_ask(self) -> None:
+        """Wait for the next question, which comes at once when the connection was lost."""
+        begin = time.monotonic()
+        while time.monotonic() - begin < ASK:
+            await asyncio.sleep(LOOK)
+            if not self._connection.running:
+                return
+
+    async def _lost(self, *, by_connection: bool) -> ClusterLost | None:
+        """Look once: None if the scheduler is well, or gone without the body having noticed."""
         try:
             if await asyncio.wait_for(self._connection.alive(), ASK):
                 return None
             return self._replaced()
         except OSError as error:  # TimeoutError, too: Dask goes on trying to connect
+            if not by_connection:
+                return None
             if failure := await self._connection.handle.failure():
                 return ClusterLost(f"{self._where} is lost: {failure}")
             return self._unreachable(error)

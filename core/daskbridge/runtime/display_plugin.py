@@ -1,4 +1,7 @@
-"""Show the steps of a run on stderr: one line each, and on a terminal the step that is under way."""
+"""Show the steps of a run on stderr: one line each, and on a terminal the step that is under way.
+
+Without a terminal they show where an orchestrator runs the task: there stderr is the task's log.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ def daskbridge_step(step: str, state: str, elapsed: float, detail: str, run: Run
     """Write a line when a step ends, and while it lasts what it waits for."""
     choice = setting("display")
     terminal = sys.stderr.isatty()
-    if choice == "off" or (choice == "auto" and not terminal) or step == "body":
+    watched = choice == "on" or terminal or run.orchestrator is not None
+    if choice == "off" or not watched or step == "body":
         return
     label = f"daskbridge {run.name}: {step:<9}"
     if state in {"done", "failed"}:

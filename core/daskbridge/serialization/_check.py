@@ -10,7 +10,7 @@ from daskbridge.topology._nested import Groups, Nested
 from daskbridge.topology._setting import Checked, cut, given, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from daskbridge.plugins import Target
     from daskbridge.topology import Dask
@@ -40,11 +40,12 @@ def check(topology: Dask, target: Target) -> tuple[str, ...]:
       workers.resources.shm='1Gi': it can't give nodes shared memory of a stated size; leave shm out
     hint: or choose another target: `daskbridge plugins` lists them
     """
-    for name in sorted({*target.capabilities, *target.adapts} - {*CAPABILITIES}):
+    advice: Mapping[str, str] = getattr(target, "advice", {})
+    for name in sorted({*target.capabilities, *target.adapts, *advice} - {*CAPABILITIES}):
         raise PluginError(f"target {target.name!r}: {unknown('capability', name, CAPABILITIES)}")
     asked = list(_asked(topology, "", None))
     refused = [
-        f"  {text}: it can't {TABLE[capability][0]}; {TABLE[capability][1]}"
+        f"  {text}: it can't {TABLE[capability][0]}; {advice.get(capability, TABLE[capability][1])}"
         for capability, text in asked
         if capability not in target.capabilities and capability not in target.adapts
     ]

@@ -73,6 +73,12 @@ def test_a_directory_can_be_named(project):
     assert (named.path, named.sys_path) == (root, ("", "src"))
 
 
+def test_the_search_can_start_at_a_directory(project):
+    root = project({"app/setup.cfg": "", "app/jobs/run.py": ""})
+    [found] = default_spec(root / "app" / "jobs").roots
+    assert (found.path, found.sys_path) == (root / "app", ("jobs",))
+
+
 def test_the_cores_code_source_takes_the_orchestrators_root_else_the_scripts_project(project):
     root = project({"b.py": ""})
     [named] = daskbridge_code_source(SimpleNamespace(code_root=root)).roots

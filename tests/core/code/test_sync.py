@@ -11,8 +11,8 @@ import dask.config
 import pytest
 from distributed import Client, Scheduler, Worker
 
-from daskbridge.code import CodeSpec, Root, build_bundle, forget_code, publish, receipts, sync_code
-from daskbridge.errors import BundleError
+from daskbridge.code import CodeSpec, Root, _limits, build_bundle, forget_code, publish, receipts, sync_code
+from daskbridge.errors import BundleError, CodeNotDelivered
 
 
 @pytest.fixture
@@ -190,8 +190,11 @@ def test_a_worker_without_the_code_fails_the_sync_with_its_cause_and_is_closed(t
     async def scenario():
         async with cluster(workers=1) as (scheduler, driver), worker(scheduler, "bad") as bad:
             bad.scheduler.daskbridge_code_report = refuse
-            with pytest.raises(BundleError, match=r"did not reach every node:\n.*no report today"):
+            with pytest.raises(
+                CodeNotDelivered, match=r"did not reach every node:\n.*no report today"
+            ) as caught:
                 await sync_code(driver, bundle)
+            assert caught.value.retryable
             await bad.finished()
             assert [each.name for each in scheduler.workers.values()] == ["w0"]
             [(_, event)] = await driver.get_events("daskbridge")
@@ -255,11 +258,24 @@ def test_a_damaged_upload_is_refused_and_not_kept(tmp_path, cache):
 
     async def scenario():
         async with cluster() as (_, driver):
-            with pytest.raises(BundleError, match="damaged on its way"):
+            with pytest.raises(CodeNotDelivered, match="damaged on its way"):
                 await sync_code(driver, bundle)
 
     bounded(scenario)
     assert not list(cache.rglob("archive"))
+
+
+def test_what_is_too_large_for_the_scheduler_will_not_be_less_so_later(tmp_path, cache, monkeypatch):
+    bundle = make(tmp_path, "one", "ANSWER = 1")
+    monkeypatch.setattr(_limits, "MAX_ARCHIVE", 1)
+
+    async def scenario():
+        async with cluster(workers=0) as (_, driver):
+            with pytest.raises(BundleError, match=r"at most 1 B go through the scheduler") as caught:
+                await sync_code(driver, bundle)
+            assert not caught.value.retryable
+
+    bounded(scenario)
 
 
 def test_time_is_bounded(tmp_path, cache):
@@ -274,7 +290,7 @@ def test_time_is_bounded(tmp_path, cache):
 
             async with worker(scheduler, "slow") as slow:
                 slow.scheduler.daskbridge_code_report = hang
-                with pytest.raises(BundleError, match="not done within"):
+                with pytest.raises(CodeNotDelivered, match=f"not done within.*\n  {slow.address}: no answer"):
                     await sync_code(driver, bundle, timeout=0.5)
                 never.set()
 

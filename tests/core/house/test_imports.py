@@ -27,6 +27,11 @@ def test_defining_a_topology_loads_nothing_heavy(statement: str) -> None:
     assert loaded_by(statement) & (HEAVY | ORCHESTRATORS | {"pluggy"}) == set()
 
 
+def test_a_decorated_function_loads_no_cluster_code() -> None:
+    loaded = loaded_by("from daskbridge import Dask, on_dask; on_dask(Dask())(len)")
+    assert loaded & ({"distributed", "numpy", "tornado"} | ORCHESTRATORS) == set()
+
+
 @pytest.mark.parametrize("module", PLUGINS)
 def test_a_plugin_module_loads_nothing_heavy(module: str) -> None:
     assert loaded_by(f"import {module}") & (HEAVY | ORCHESTRATORS) == set()

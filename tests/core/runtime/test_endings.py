@@ -208,6 +208,38 @@ def test_an_async_block_has_a_client_on_the_caller_s_loop_and_leaves_nothing(dri
     assert not [name for name in after["threads"] if "daskbridge" in name]
 
 
+def test_an_async_block_may_have_a_blocking_client_for_a_body_in_a_thread(drive, gone):
+    driver = drive(
+        """
+        import asyncio, helper
+        from distributed import Client, get_client
+        def body():
+            with Client() as bare:
+                found = bare.gather(bare.map(helper.double, range(3)))
+            return found, get_client().submit(helper.double, 3).result()
+        async def main():
+            async with transient(Dask(workers=WorkerGroup(1)), asynchronous=False) as cluster:
+                found = await asyncio.to_thread(body)
+                blocking = cluster.client.submit(helper.double, 4).result()
+                report(found=found, blocking=blocking, pids=nodes())
+            report(status=cluster.client.status, tasks=len(asyncio.all_tasks()))
+        asyncio.run(main())
+        try:
+            with transient(Dask(), asynchronous=True): pass
+        except TypeError as error:
+            report(error=str(error))
+        """,
+        helper="def double(x):\n    return 2 * x\n",
+    )
+    told, after, refused = list(driver.reports())
+    code, errors = driver.wait()
+    assert (code, errors) == (0, "")
+    assert (told["found"], told["blocking"]) == ([[0, 2, 4], 6], 8)
+    assert (after["status"], after["tasks"]) == ("closed", 1)
+    assert gone(told["pids"], timeout=0)
+    assert "an asynchronous client needs a running loop" in refused["error"]
+
+
 def test_an_async_task_that_is_cancelled_leaves_nothing(drive, gone):
     driver = drive(
         """

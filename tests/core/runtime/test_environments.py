@@ -70,7 +70,7 @@ LATE = """
         ended = worker.wait(60)
         report(ended=ended, hosts=sorted(set(cluster.client.gather(futures))),
                workers=[w["name"] for w in cluster.client.scheduler_info()["workers"].values()],
-               refused=cluster._engine.connection.refused)
+               refused=cluster._engine.connection.arrivals.refused)
 """
 
 

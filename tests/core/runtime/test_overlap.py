@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import threading
 from contextlib import ExitStack
@@ -51,11 +52,10 @@ def test_two_clusters_never_cross_and_leave_dask_s_configuration_alone(configura
             with starting:  # without bokeh, LocalCluster can't be started by two threads at the same moment
                 cluster = stack.enter_context(in_process())
             opened.wait(30)
-            results[number] = (get_client() is cluster.client, cluster.client.submit(int, number).result())
-            try:
-                Client()
-            except AmbiguousCluster as error:
-                results[number] += (cluster.scheduler_address in str(error),)
+            mine = get_client() is cluster.client
+            with Client() as bare:
+                mine &= bare.scheduler.address == cluster.scheduler_address
+                results[number] = (mine, bare.submit(int, number).result())
             asked.wait(30)
             close[number].wait(30)
 
@@ -66,7 +66,46 @@ def test_two_clusters_never_cross_and_leave_dask_s_configuration_alone(configura
     for number in (first, 1 - first):
         close[number].set()
         threads[number].join(30)
-    assert results == {0: (True, 0, True), 1: (True, 1, True)}
+    assert results == {0: (True, 0), 1: (True, 1)}
+
+
+def test_a_bare_client_in_nested_blocks_reaches_the_inner_cluster_and_then_the_outer():
+    with in_process() as outer, in_process() as inner:
+        with Client() as bare:
+            assert bare.scheduler.address == inner.scheduler_address
+        with outer.context(), Client() as bare:
+            assert bare.scheduler.address == outer.scheduler_address
+
+
+def test_an_asynchronous_bare_client_reaches_the_cluster_of_its_context():
+    async def body():
+        async with in_process() as outer, in_process() as inner:
+            assert outer.scheduler_address != inner.scheduler_address
+            async with Client(asynchronous=True) as bare:
+                assert bare.scheduler.address == inner.scheduler_address
+
+    asyncio.run(body())
+
+
+def test_a_thread_without_a_current_cluster_does_not_guess_between_two():
+    def work():
+        try:
+            Client()
+        except AmbiguousCluster as error:
+            told.append(str(error))
+
+    told: list[str] = []
+    with in_process() as outer, in_process() as inner:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(30)
+    assert all(cluster.scheduler_address in told[0] for cluster in (outer, inner))
+
+
+def test_the_configuration_of_several_clusters_can_be_serialized():
+    with in_process(), in_process():
+        text = dask.config.serialize(dask.config.config)
+    assert dask.config.deserialize(text)["scheduler-address"].startswith("daskbridge://")
 
 
 def test_a_bare_client_finds_the_other_cluster_once_one_of_two_is_closed(configuration):

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 HOLD = """
     with transient(Dask(workers=WorkerGroup(1)), code=False) as cluster:
@@ -188,7 +189,8 @@ def test_cancel_reaches_a_body_that_waits_in_a_client_of_its_own(drive):
     assert driver.wait()[0] == 0
 
 
-def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive, tmp_path):
+@pytest.mark.parametrize("looks", ["0.2", "600"], ids=["body waits", "body ends first"])
+def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive, tmp_path, looks):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -199,10 +201,13 @@ def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive,
     dask_program("dask_worker", address, "--no-nanny", *quiet, directory=tmp_path)
     driver = drive(
         f"""
+        from daskbridge.runtime import _watch
+        _watch.LOOK = {looks}
         interrupted = threading.Event()
         with transient(Dask(), provisioner=Existing({address!r}), on_interrupt=interrupted.set):
             report(ready=True)
-            interrupted.wait(60)
+            while not interrupted.wait(0.05) and not Path("replaced").exists():
+                pass
         """
     )
     next(driver.reports())
@@ -210,6 +215,8 @@ def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive,
     first.wait()
     killed = time.monotonic()
     dask_program(*scheduler, directory=tmp_path)
+    if looks == "600":
+        (tmp_path / "replaced").touch()
     code, errors = driver.wait()
     assert time.monotonic() - killed < 30
     assert code == 1

@@ -1,0 +1,220 @@
+"""The block that a cluster lives in: with the synchronous and the asynchronous face."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from daskbridge._threads import in_thread
+from daskbridge.runtime import _current
+from daskbridge.runtime._cluster import Cluster
+from daskbridge.runtime._engine import ASIDE, Engine
+from daskbridge.runtime._loop import LoopThread
+from daskbridge.runtime._signals import SigtermRaises
+from daskbridge.runtime._strays import close_strays, own, strays
+from daskbridge.runtime._wait import apatiently, patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+    from types import TracebackType
+
+    from distributed import Client
+
+    from daskbridge.runtime._options import Options
+
+
+#: What a body is left by for a reason of the caller's, whatever happens to the cluster.
+LEAVING = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+class Transient:
+    """Be the context manager that :func:`transient` returns; each entry is a run of its own."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._entered = False
+        self._stack = ExitStack()
+        self._engine: Engine
+        self._loop: LoopThread
+        self._caller: asyncio.AbstractEventLoop | None
+        self._client: Client | None
+        self._current: Client | None
+
+    def __enter__(self) -> Cluster:
+        if self._options.asynchronous:
+            msg = "an asynchronous client needs a running loop; use 'async with', or drop asynchronous=True"
+            raise TypeError(msg)
+        self._begin(None)
+        try:
+            self._loop.submit(self._engine.open()).result()
+            self._client = self._blocking_client()
+            cluster = self._made(self._client)
+            self._loop.submit(self._engine.started(self._interrupt, self._drop)).result()
+        except BaseException as error:
+            self._leave(error)
+            raise
+        return cluster
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave(error)
+
+    async def __aenter__(self) -> Cluster:
+        self._begin(asyncio.get_running_loop())
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._cancelling, self._cancelled = task, task.cancelling(), False
+        try:
+            await self._on_core(self._engine.open())
+            if self._options.asynchronous is False:
+                self._client = await in_thread(self._blocking_client, late=lambda client: client.close())
+            else:
+                self._client = await self._asynchronous_client()
+            cluster = self._made(self._client)
+            await self._on_core(self._engine.started(self._interrupt, self._drop))
+        except BaseException as error:
+            await self._aleave(error)
+            raise
+        return cluster
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._aleave(error)
+
+    def _begin(self, caller: asyncio.AbstractEventLoop | None) -> None:
+        if self._entered:
+            msg = "this block is entered already; call transient() once for each block that overlaps"
+            raise RuntimeError(msg)
+        self._engine = Engine(self._options)
+        self._entered, self._caller, self._pid = True, caller, os.getpid()
+        self._client = self._current = None
+        sigterm = SigtermRaises()
+        sigterm.install()
+        self._stack.callback(sigterm.remove)
+        self._loop = LoopThread.acquire()
+        self._stack.callback(LoopThread.release)
+
+    def _arguments(self) -> dict[str, Any]:
+        handle = self._engine.handle
+        return {"address": handle.ref.scheduler_address, "security": handle.security, "set_as_default": False}
+
+    def _blocking_client(self) -> Client:
+        from distributed import Client
+
+        client = Client(**self._arguments(), loop=self._loop.ioloop)
+        own(client)
+        return client
+
+    async def _asynchronous_client(self) -> Client:
+        from distributed import Client
+
+        client: Client = Client(**self._arguments(), asynchronous=True)
+        own(client)
+        await client
+        return client
+
+    def _made(self, client: Client) -> Cluster:
+        ref = self._engine.handle.ref
+        _current.opened(ref.scheduler_address, self._engine.handle.security)
+        self._current = _current.make_current(client)
+        return Cluster(self._engine, self._loop, client)
+
+    def _on_core(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
+        return asyncio.wrap_future(self._loop.submit(coroutine))
+
+    def _interrupt(self) -> None:
+        """End what the body waits for; runs on the core's loop."""
+        self._drop()
+        for client in strays(self._engine.handle.ref.scheduler_address, runs=1):
+            client.loop.add_callback(client._close, fast=True)  # noqa: SLF001 -- close() would block this loop
+        if self._caller is not None:
+            self._caller.call_soon_threadsafe(self._cancel_body)
+        if self._options.on_interrupt is not None:
+            self._options.on_interrupt()
+
+    def _cancel_body(self) -> None:
+        self._cancelled = True
+        self._task.cancel()
+
+    def _drop(self) -> None:
+        """Close the body's client at once: its futures are cancelled, it does not try to reconnect."""
+        if self._client is not None and self._client.loop is not None:
+            self._client.loop.add_callback(self._client._close, fast=True)  # noqa: SLF001 -- as above
+
+    def _leave(self, error: BaseException | None) -> None:
+        if os.getpid() != self._pid:
+            return  # a forked child: the run is its parent's
+        self._reset()
+        with _noting(error), self._stack:
+            patiently(self._loop.submit(self._finish(error)))
+        verdict = self._engine.verdict
+        if verdict is not None and not isinstance(error, LEAVING):
+            raise verdict from error
+
+    async def _finish(self, error: BaseException | None) -> None:
+        """End the run; on the core's loop, which is the synchronous client's, too."""
+        try:
+            await self._engine.ended(error)
+            await self._close_clients()
+        finally:
+            await self._engine.close("the block was left")
+
+    async def _aleave(self, error: BaseException | None) -> None:
+        if os.getpid() != self._pid:
+            return  # a forked child: the run is its parent's
+        self._reset()
+        finishing = asyncio.ensure_future(self._afinish(error))
+        cancelled = await apatiently(finishing)
+        with _noting(error), self._stack:
+            finishing.result()
+        verdict = self._engine.verdict
+        if self._cancelled:  # by us: the caller must not see it as a cancellation
+            self._task.uncancel()
+        if self._task.cancelling() > self._cancelling:
+            if cancelled:
+                raise asyncio.CancelledError
+        elif verdict is not None and not isinstance(error, LEAVING):
+            raise verdict from error
+
+    async def _afinish(self, error: BaseException | None) -> None:
+        """End the run; on the caller's loop, which is an asynchronous client's, too."""
+        try:
+            await self._on_core(self._engine.ended(error))
+            if self._options.asynchronous is False:
+                await self._on_core(self._close_clients())
+            else:
+                await self._close_clients()
+        finally:
+            await self._on_core(self._engine.close("the block was left"))
+
+    async def _close_clients(self) -> None:
+        if self._client is None:
+            return
+        try:
+            async with asyncio.timeout(ASIDE):
+                await self._client._close()  # noqa: SLF001 -- close() blocks, this runs on the client's loop
+        finally:
+            await close_strays(self._engine.handle.ref.scheduler_address)
+
+    def _reset(self) -> None:
+        """Undo what made this cluster the current one, before it is gone."""
+        self._entered = False
+        if self._client is None or self._engine.run.ref is None:
+            return
+        _current.closed(self._engine.handle.ref.scheduler_address)
+        _current.make_other_current(self._client, self._current)
+
+
+@contextmanager
+def _noting(error: BaseException | None) -> Iterator[None]:
+    """Turn an error of closing into a note on the body's error, if there is one."""
+    try:
+        yield
+    except Exception as closing:
+        if error is None or closing is error:
+            raise
+        error.add_note(f"and while the cluster closed: {type(closing).__name__}: {closing}")

@@ -1,0 +1,210 @@
+"""Code that the nodes' image has: compared with the driver's on every node, early or late, and never sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from distributed import Client
+
+PATIENCE = 60
+PROJECT = {
+    "wf": "import shop.prices\n\ndef price(_):\n    return shop.prices.PRICE\n",
+    "shop/__init__.py": "",
+    "shop/prices.py": "PRICE = 1\n",
+}
+STALE = PROJECT | {"shop/prices.py": "PRICE = 0\n"}
+
+
+class Nodes:
+    """Start nodes, each with an image of its own: a directory on its ``PYTHONPATH``."""
+
+    def __init__(self, directory):
+        self.directory, self.started = directory, []
+        self.file = directory / "scheduler.json"
+        self.start("scheduler", PROJECT, "--port", "0", "--dashboard-address", "127.0.0.1:0")
+        self.start("good", PROJECT)
+        end = time.monotonic() + PATIENCE
+        while not (self.file.exists() and self.file.read_text()):
+            assert time.monotonic() < end, "no scheduler file"
+
+    def start(self, name, image, *arguments):
+        home = self.directory / name
+        for path, text in image.items():
+            file = home / "image" / (path if "." in path else f"{path}.py")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        program = "scheduler" if name == "scheduler" else "worker"
+        if program == "worker":
+            # one that must end takes its nanny along
+            nanny = "--nanny" if image is STALE else "--no-nanny"
+            arguments = ("--name", name, "--nthreads", "1", "--no-dashboard", nanny)
+        command = [sys.executable, "-P", "-m", f"distributed.cli.dask_{program}", "--host", "127.0.0.1"]
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        with (home / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [*command, "--scheduler-file", self.file, *arguments],
+                cwd=home,
+                env=environ | {"PYTHONPATH": str(home / "image")},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.started.append(process)
+        return process
+
+    def seen(self):
+        """Tell what a newcomer finds on the cluster: plugins, handlers, names of workers."""
+
+        def look(dask_scheduler):
+            plugins = {*dask_scheduler.plugins, *dask_scheduler.worker_plugins, *dask_scheduler.handlers}
+            names = sorted(worker.name for worker in dask_scheduler.workers.values())
+            return sorted(name for name in plugins if "daskbridge" in name), names
+
+        with Client(json.loads(self.file.read_text())["address"], set_as_default=False) as client:
+            return client.run_on_scheduler(look)
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    made = Nodes(tmp_path_factory.mktemp("nodes"))
+    yield made
+    for process in made.started:
+        process.kill()
+    for process in made.started:
+        process.wait(PATIENCE)
+
+
+#: A program whose cluster is somebody else's, or with ``OURS`` its own.
+MAIN = """
+    import asyncio, wf
+    from dataclasses import replace
+    from daskbridge.code import InstalledCode
+
+    class Ours(Existing):
+        async def provision(self, topology, run):
+            handle = await super().provision(topology, run)
+            handle.ref = replace(handle.ref, exclusive=True)
+            return handle
+
+    def who(seconds):
+        from distributed import get_worker
+        time.sleep(seconds)
+        return get_worker().name
+
+    def told(kind, name):
+        while not any(
+            (event["kind"], event["name"]) == (kind, name)
+            for _, event in cluster.client.get_events("daskbridge")
+        ):
+            time.sleep(0.1)
+
+    topology = Dask(workers=WorkerGroup(WORKERS), min_workers=WORKERS)
+    code = InstalledCode(["wf"])
+    with transient(topology, provisioner=WHOSE(scheduler_file=FILE), code=code) as cluster:
+        BODY
+"""
+
+
+def main(nodes, body, whose="Existing", workers=1):
+    text = MAIN.replace("BODY", body).replace("FILE", repr(str(nodes.file)))
+    return text.replace("WHOSE", whose).replace("WORKERS", str(workers))
+
+
+EQUAL = """
+        before = cluster.client.run(lambda: "wf" in sys.modules)
+        [detail] = [step.detail for step in cluster.timeline if step.name == "sync"]
+        report(detail=detail, before=list(before.values()), price=cluster.client.submit(wf.price, 0).result())
+"""
+
+
+def test_equal_code_is_used_as_it_is_and_not_imported_by_the_comparison(nodes, drive):
+    driver = drive(main(nodes, EQUAL), **PROJECT)
+    told = next(driver.reports(), None)
+    assert driver.wait() == (0, "")
+    assert told == {"detail": "3 modules equal on 2 nodes", "before": [False], "price": 1}
+    assert nodes.seen() == ([], ["good"])
+
+
+def test_other_code_is_refused_with_a_table_before_the_body_runs(nodes, drive):
+    project = STALE | {"wf": "import fresh\n" + PROJECT["wf"], "fresh": ""}
+    driver = drive(main(nodes, "report(body='ran')"), **project)
+    assert list(driver.reports()) == []
+    code, errors = driver.wait()
+    assert code == 1
+    table = errors.partition("EnvironmentMismatch: ")[2].splitlines()
+    assert table[0] == "the nodes' image has other code than the driver"
+    rows = [[cell.strip() for cell in row.split("|")] for row in table[1:5]]
+    assert [row[0] for row in rows] == ["module", "fresh", "shop.prices", "wf"]
+    assert rows[0][1:] == ["driver", "scheduler", "workers (1)"]
+    assert rows[1][2:] == ["missing", "missing"]
+    assert rows[2][2] == rows[2][3] != rows[2][1]
+    assert table[5].startswith("hint: use the task's image for the nodes")
+    assert nodes.seen() == ([], ["good"])
+
+
+def test_on_a_shared_cluster_a_late_worker_that_differs_is_left_alone_and_told(nodes, drive):
+    body = "report(ready=True); told('worker-differs', 'left-alone'); report(told=True)"
+    driver = drive(main(nodes, body), **PROJECT)
+    reports = driver.reports()
+    assert next(reports, None) == {"ready": True}, driver.wait()
+    worker = nodes.start("left-alone", STALE)
+    try:
+        assert next(reports, None) == {"told": True}
+        code, errors = driver.wait()
+        assert code == 0
+        assert "the environment of worker left-alone differs: module shop.prices " in errors
+        assert nodes.seen() == ([], ["good", "left-alone"])
+    finally:
+        worker.terminate()
+        worker.wait(PATIENCE)
+
+
+# From here on the cluster counts as the run's own, so what is registered there stays.
+
+
+def test_a_worker_that_differs_and_comes_before_the_body_ends_the_run_with_the_table(nodes, drive):
+    loud = "\n    import dask.config\n    dask.config.set({'daskbridge.display': 'on'})\n"
+    driver = drive(loud + main(nodes, "report(body='ran')", whose="Ours", workers=2), **PROJECT)
+    end = time.monotonic() + PATIENCE
+    while ": ready" not in driver.errors.read_text():
+        assert time.monotonic() < end, driver.errors.read_text()
+        time.sleep(0.05)
+    worker = nodes.start("early", STALE)
+    assert list(driver.reports()) == []
+    code, errors = driver.wait()
+    assert code == 1
+    table = errors.partition("EnvironmentMismatch: ")[2].splitlines()
+    _, ours, scheduler, workers = (cell.strip() for cell in table[2].split("|"))
+    assert (scheduler, workers) == (ours, ", ".join(sorted([ours, workers.replace(ours, "").strip(", ")])))
+    worker.wait(PATIENCE)
+
+
+LATE = """
+        futures = cluster.client.map(who, [0.2] * 20, pure=False)
+        report(ready=True)
+        told("worker-refused", "stale")
+        report(told=cluster._engine.connection.arrivals.refused, ran=cluster.client.gather(futures))
+        report(value=cluster.client.submit(wf.price, 0, workers=["equal"]).result())
+"""
+
+
+def test_on_a_cluster_of_ours_a_late_worker_that_differs_never_runs_a_task(nodes, drive):
+    driver = drive(main(nodes, LATE, whose="Ours"), **PROJECT)
+    reports = driver.reports()
+    assert next(reports, None) == {"ready": True}, driver.wait()
+    worker = nodes.start("stale", STALE)
+    told = next(reports, None)
+    assert set(told["ran"]) == {"good"}
+    assert told["told"][0].startswith(
+        "worker stale was turned away: its environment differs: module shop.prices"
+    )
+    worker.wait(PATIENCE)
+    nodes.start("equal", PROJECT)
+    assert next(reports, None) == {"value": 1}
+    code, errors = driver.wait()
+    assert code == 0, errors
