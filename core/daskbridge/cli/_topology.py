@@ -30,6 +30,8 @@ def validate(file: str, name: str | None, *, as_json: bool) -> None:
         topology, adapted = _fit(topology, target)
         if isinstance(target, Provisioner):
             target.validate(topology)
+        else:
+            plugins().serializer(name).render(topology)  # which refuses values that its form can't hold
     if as_json:
         result = {
             "file": file,

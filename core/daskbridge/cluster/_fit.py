@@ -62,10 +62,6 @@ def fit(topology: Dask, machine: Machine, *, exact: bool = False) -> tuple[dict[
             msg, hint="ask for fewer workers or less memory, or drop provisioner_options.local.exact"
         )
     total = sum(numbers.values())
-    if total < topology.workers_to_wait_for:
-        msg = f"the body waits for min_workers={topology.min_workers}, of which {total} fit on this machine"
-        hint = "lower min_workers, or set provisioner_options.local.exact to start all that memory allows"
-        raise ProvisioningError(f"{msg} ({machine.cpus} processors, {_mib(machine.memory)})", hint=hint)
     free = machine.memory - sum(numbers[name] * (need or 0) for name, need in needs.items())
     unsized = sum(numbers[name] for name, need in needs.items() if need is None)
     shares = {

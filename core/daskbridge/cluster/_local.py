@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,10 @@ class LocalProvisioner:
         """Start the nodes; the scheduler is up on return, the workers are on their way."""
         exact = options(topology, self.name, {"exact": bool}).get("exact", False)
         shares, notes = await in_thread(lambda: fit(topology, Machine.here(), exact=exact))
+        fits = sum(share.number for share in shares.values())
+        if fits < topology.workers_to_wait_for:
+            run.topology = replace(topology, min_workers=fits)
+            notes += (f"min_workers: {topology.min_workers} were to be waited for, {fits} are",)
         cluster = LocalCluster(run, notes)
         try:
             await cluster.start(topology, shares)

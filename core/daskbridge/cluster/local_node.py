@@ -10,9 +10,11 @@ import asyncio
 import itertools
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def main() -> None:
     """Take the role that the first line names and play it until standard input ends."""
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    tidy = partial(_tidy, os.path.dirname(os.getcwd()), os.getppid())  # noqa: PTH109, PTH120 -- light
 
     def reply(**message: Any) -> None:  # noqa: ANN401 -- any JSON
         replies.write(json.dumps(message) + "\n")
@@ -37,23 +40,30 @@ def main() -> None:
     spec = json.loads(sys.stdin.readline() or "null")
     if spec is not None:
         role = scheduler if spec["role"] == "scheduler" else workers
-        asyncio.run(role(spec, reply))
+        asyncio.run(role(spec, reply, tidy))
+    tidy()
 
 
-async def scheduler(spec: dict[str, Any], reply: Callable[..., None]) -> None:
+def _tidy(directory: str, driver: int) -> None:
+    """Remove the cluster's directory if the driver, which does that, ended before its nodes."""
+    if os.getppid() != driver:
+        shutil.rmtree(directory, ignore_errors=True)  # another node may still write, and tidies later
+
+
+async def scheduler(spec: dict[str, Any], reply: Callable[..., None], tidy: Callable[[], None]) -> None:
     """Run a scheduler on the loopback interface and reply its address."""
     from distributed import Scheduler
 
-    orders = _orders()
+    orders = _orders(tidy)
     async with Scheduler(host="127.0.0.1", port=0, dashboard_address=spec["dashboard"]) as node:
         reply(address=node.address)
         while await orders.get() is not None:
             pass
 
 
-async def workers(spec: dict[str, Any], reply: Callable[..., None]) -> None:
+async def workers(spec: dict[str, Any], reply: Callable[..., None], tidy: Callable[[], None]) -> None:
     """Run nannies for the groups of ``spec`` and bring each group to the number that orders name."""
-    orders, nannies = _orders(), Nannies(spec, reply)
+    orders, nannies = _orders(tidy), Nannies(spec, reply)
     while (order := await orders.get()) is not None:
         nannies.scale(order["group"], order["number"])
     await nannies.close()
@@ -121,7 +131,7 @@ class Nannies:
             sys.stderr.write(f"worker {name} did not close in order: {error!r}\n")
 
 
-def _orders() -> asyncio.Queue[dict[str, Any] | None]:
+def _orders(tidy: Callable[[], None]) -> asyncio.Queue[dict[str, Any] | None]:
     """Read standard input in a thread; its end is None, and a kill for those who don't heed it."""
     loop, queue = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any] | None]()
 
@@ -133,6 +143,7 @@ def _orders() -> asyncio.Queue[dict[str, Any] | None]:
             put(json.loads(line))
         put(None)
         threading.Event().wait(GRACE)  # a node that ends in time takes this thread along
+        tidy()
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=read, name="orders", daemon=True).start()

@@ -20,11 +20,17 @@ _UNDO = 30.0
 
 
 async def all_told(status: Status) -> dict[str, Any]:
-    """Return the status as soon as it misses nobody."""
+    """Return the status once it misses nobody whom it missed at first.
+
+    Who joins meanwhile tells before it serves, and need not be waited for.
+    """
     pause = _POLL
-    while (told := await status())["missing"]:
+    told = await status()
+    awaited = {*told["missing"]}
+    while awaited & {*told["missing"]}:
         await asyncio.sleep(pause)
         pause = min(2 * pause, _SLOWEST)
+        told = await status()
     return told
 
 
@@ -58,7 +64,7 @@ async def _causes(status: Status, first: str) -> list[str]:
         return [first, f"the scheduler does not answer: {unreachable}"]
     failures = told.get("failures", {})
     lines = [f"{worker}: {cause}" for worker, cause in failures.items()] or [first]
-    return lines + [f"{worker}: no answer" for worker in told["missing"] if worker not in failures]
+    return lines + [f"{worker}: had not told yet" for worker in told["missing"] if worker not in failures]
 
 
 async def _undo_noting(undo: Callable[[], Awaitable[None]], failure: BaseException) -> None:

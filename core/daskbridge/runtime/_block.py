@@ -103,16 +103,16 @@ class Transient:
         return {"address": handle.ref.scheduler_address, "security": handle.security, "set_as_default": False}
 
     def _blocking_client(self) -> Client:
-        from distributed import Client
+        from daskbridge.runtime._client import RunClient
 
-        client = Client(**self._arguments(), loop=self._loop.ioloop)
+        client = RunClient(**self._arguments(), loop=self._loop.ioloop)
         own(client)
         return client
 
     async def _asynchronous_client(self) -> Client:
-        from distributed import Client
+        from daskbridge.runtime._client import RunClient
 
-        client: Client = Client(**self._arguments(), asynchronous=True)
+        client = RunClient(**self._arguments(), asynchronous=True)
         own(client)
         await client
         return client

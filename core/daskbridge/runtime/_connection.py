@@ -50,11 +50,12 @@ class Connection:
 
     async def open(self, timeout: float) -> None:
         """Connect. Raises ProvisioningError with the address and what to look at."""
-        from distributed import Client
+        from daskbridge.runtime._client import RunClient
 
-        address, client = self.handle.ref.scheduler_address, None
+        address = self.handle.ref.scheduler_address
+        client: Any = None
         try:
-            client = Client(
+            client = RunClient(
                 address,
                 asynchronous=True,
                 set_as_default=False,
@@ -125,6 +126,11 @@ class Connection:
     def running(self) -> bool:
         """Tell whether the connection stands, as far as this process knows."""
         return bool(self.client.status == "running")
+
+    @property
+    def replaced(self) -> bool:
+        """Tell whether another scheduler is known to have taken this one's place."""
+        return bool(self.client.replaced)
 
     async def alive(self) -> bool:
         """Ask whether this is still the scheduler that we equipped. Raises OSError if none answers."""

@@ -152,6 +152,7 @@ class Engine:
             await self.connection.equip(checked.cluster_plugins)
             if checked.code is not None:
                 progress.detail = await self.connection.sync(checked.code)
+            checked.drop()  # the scheduler has it for those who come late
         async with self.timeline.step("ready") as progress:
             await self.connection.arrivals.wait(progress)
 

@@ -71,12 +71,14 @@ class Watch:
         answered = time.monotonic()
         while True:
             await self._until_time_to_ask()
+            connected = self._connection.running
             try:
-                same = await asyncio.wait_for(self._connection.alive(), BUSY)
-            except TimeoutError:
-                self._decide(ClusterLost(f"{self._where} is lost: its scheduler was silent for {BUSY:.0f} s"))
-                return
+                same = await self._same(BUSY if connected else ASK)
             except OSError as error:
+                if connected and isinstance(error, TimeoutError):
+                    silent = f"its scheduler was silent for {BUSY:.0f} s"
+                    self._decide(ClusterLost(f"{self._where} is lost: {silent}"))
+                    return
                 if time.monotonic() - answered > setting("lost-timeout"):
                     self._decide(self._unreachable(error))
                     return
@@ -97,7 +99,7 @@ class Watch:
     async def _lost(self, *, by_connection: bool) -> ClusterLost | None:
         """Look once: None if the scheduler is well, or gone without the body having noticed."""
         try:
-            if await asyncio.wait_for(self._connection.alive(), ASK):
+            if await self._same(ASK):
                 return None
             return self._replaced()
         except OSError as error:  # TimeoutError, too: Dask goes on trying to connect
@@ -106,6 +108,12 @@ class Watch:
             if failure := await self._connection.handle.failure():
                 return ClusterLost(f"{self._where} is lost: {failure}")
             return self._unreachable(error)
+
+    async def _same(self, limit: float) -> bool:
+        """Tell whether this is the scheduler of the run. Raises OSError if none answers in time."""
+        if self._connection.replaced:
+            return False
+        return await asyncio.wait_for(self._connection.alive(), limit)
 
     def _unreachable(self, error: OSError) -> ClusterLost:
         return ClusterLost(f"{self._where} is lost: its scheduler can't be reached ({error!r})")

@@ -98,8 +98,3 @@ def test_what_starts_fits_and_every_group_has_a_worker(machine, workers, further
     )
     shrunk = [note for note in notes if "of memory were asked" in note]
     assert shrunk or all(share.memory >= min(LEAST_MEMORY, 2**26) for share in shares.values())
-
-
-def test_waiting_for_more_workers_than_fit_is_an_error_at_once():
-    with pytest.raises(ProvisioningError, match="waits for min_workers=64, of which 4 fit"):
-        fit(Dask(workers=WorkerGroup(64), min_workers=64), LAPTOP)

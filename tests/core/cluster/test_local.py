@@ -147,6 +147,14 @@ def test_workers_that_are_given_up_while_they_start_end_no_run():
         assert cluster.client.submit(int, 1).result() == 1
 
 
+def test_the_topology_of_a_large_cluster_can_be_tried_out(caplog):
+    large = Dask(workers=WorkerGroup(500, resources=Resources(memory="4Ti")), min_workers=400)
+    with transient(large, code=False) as cluster:
+        assert cluster.client.submit(int, 1).result() == 1
+    assert [note.partition(":")[0] for note in cluster.notes] == ["default", "default", "min_workers"]
+    assert "400 were to be waited for, 1 are" in cluster.notes[-1]
+
+
 def test_a_body_may_remove_the_cluster_s_directory(caplog):
     with transient(Dask(), code=False) as cluster:
         shutil.rmtree(cluster._engine.handle._directory)

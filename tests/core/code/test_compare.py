@@ -96,7 +96,9 @@ def test_a_worker_that_does_not_answer_in_time_is_named():
                 await never.wait()
 
             setattr(slow.scheduler, f"daskbridge-installed-{driver.id}-report", hang)
-            with pytest.raises(CodeNotDelivered, match=f"not done within 0.5 s\n  {slow.address}: no answer"):
+            with pytest.raises(
+                CodeNotDelivered, match=f"not done within 0.5 s\n  {slow.address}: had not told yet"
+            ):
                 await compare_code(driver, CODE, exclusive=False, timeout=0.5)
             never.set()
 

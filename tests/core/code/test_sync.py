@@ -12,6 +12,7 @@ import pytest
 from distributed import Client, Scheduler, Worker
 
 from daskbridge.code import CodeSpec, Root, _limits, build_bundle, forget_code, publish, receipts, sync_code
+from daskbridge.code._nodes import all_told
 from daskbridge.errors import BundleError, CodeNotDelivered
 
 
@@ -290,8 +291,20 @@ def test_time_is_bounded(tmp_path, cache):
 
             async with worker(scheduler, "slow") as slow:
                 slow.scheduler.daskbridge_code_report = hang
-                with pytest.raises(CodeNotDelivered, match=f"not done within.*\n  {slow.address}: no answer"):
+                with pytest.raises(
+                    CodeNotDelivered, match=f"not done within.*\n  {slow.address}: had not told yet"
+                ):
                     await sync_code(driver, bundle, timeout=0.5)
                 never.set()
 
     bounded(scenario)
+
+
+def test_who_joins_while_others_are_waited_for_is_not_waited_for():
+    answers = [["early"], ["early", "late"], ["late"]]
+
+    async def status():
+        return {"missing": answers.pop(0)}
+
+    assert asyncio.run(all_told(status)) == {"missing": ["late"]}
+    assert answers == []

@@ -13,4 +13,4 @@ def test_both_lists_of_development_tools_are_equal() -> None:
     lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
     listed = [line for line in lines if line and not line.startswith(("#", "-e"))]
 
-    assert sorted(listed) == sorted([*groups["test"], *groups["lint"]])
+    assert sorted(listed) == sorted([*groups["test"], *groups["test-adapters"], *groups["lint"]])

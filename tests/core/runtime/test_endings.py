@@ -74,11 +74,40 @@ def test_a_signal_while_the_cluster_starts_leaves_nothing(drive, gone):
     assert gone(pids, timeout=0)
 
 
-def test_nodes_end_when_the_driver_is_killed(drive, gone):
-    driver = drive(HOLD.format(body="time.sleep(60)"))
+LEFT = """
+    import tempfile
+    (PROJECT.parent / "temporary").mkdir()
+    tempfile.tempdir = str(PROJECT.parent / "temporary")
+"""
+
+
+def test_nodes_end_when_the_driver_is_killed_and_take_their_files_along(drive, gone, tmp_path):
+    driver = drive(LEFT + HOLD.format(body="time.sleep(60)"))
     pids = next(driver.reports())["pids"]
+    assert [path.name[:11] for path in (tmp_path / "temporary").iterdir()] == ["daskbridge-"]
     driver.process.kill()
     assert gone(pids)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_body_in_a_thread_that_the_interpreter_leaves_behind_leaves_nothing_else(drive, gone, tmp_path):
+    """As `flyte run --local` does on Ctrl-C."""
+    driver = drive(
+        LEFT
+        + """
+    def body():
+        with transient(Dask()):
+            report(pids=nodes())
+            time.sleep(60)
+    threading.Thread(target=body, daemon=True).start()
+    threading.Event().wait()
+    """
+    )
+    pids = next(driver.reports())["pids"]
+    driver.process.send_signal(signal.SIGINT)
+    driver.wait()
+    assert gone(pids)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_scheduler_that_dies_ends_a_waiting_body_in_cluster_lost(drive, gone):

@@ -1,0 +1,33 @@
+"""A client of one scheduler, and of none that takes its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distributed import Client
+
+
+class RunClient(Client):
+    """Connect to one scheduler; never again to another one at the same address.
+
+    Dask's own client reconnects to whatever answers there. A scheduler that a platform has started
+    anew knows neither the run's code nor its data, and new workers would run tasks without either.
+    """
+
+    #: Set once another scheduler has answered; the client is closed then.
+    replaced = False
+    _first: str | None = None
+
+    def __init__(self, address: str, **options: Any) -> None:  # noqa: ANN401 -- those of Dask's client
+        super().__init__(address, **options)  # type: ignore[no-untyped-call]
+
+    async def _update_scheduler_info(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- as inherited
+        """Learn who answers; called by Dask while it connects, before the client registers there."""
+        await super()._update_scheduler_info(*args, **kwargs)  # type: ignore[no-untyped-call]
+        answers = self._scheduler_identity.get("id")
+        if self._first is None:
+            self._first = answers
+        elif self._connecting_to_scheduler and answers != self._first:
+            self.replaced = True
+            msg = "another scheduler has taken the place of the run's"
+            raise ImportError(msg)  # the one error after which Dask closes a client and tries no more
