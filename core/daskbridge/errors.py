@@ -67,6 +67,10 @@ class EnvironmentMismatch(DaskbridgeError):
     """Report nodes whose Python or packages differ from the driver's in what breaks pickling."""
 
 
+#: What to do about it.
+ONE_IMAGE = "use one image for all nodes, or set daskbridge.environment-check to warn or ignore"
+
+
 class ClusterLost(DaskbridgeError):
     """End a body whose scheduler died or was replaced: the new one knows neither code nor data."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from daskbridge.errors import EnvironmentMismatch, comparison
+from daskbridge.errors import ONE_IMAGE, EnvironmentMismatch, comparison
 from daskbridge.node.guard import comparable, differences
 
 if TYPE_CHECKING:
@@ -32,5 +32,6 @@ def mismatch(driver: Versions, reported: Mapping[str, Any]) -> EnvironmentMismat
     if not packages:
         return None
     table = comparison("package", packages, driver, scheduler, list(workers.values()))
-    hint = "use one image for all nodes, or set daskbridge.environment-check to warn or ignore"
-    return EnvironmentMismatch(f"the nodes' environment differs in what breaks pickling\n{table}", hint=hint)
+    return EnvironmentMismatch(
+        f"the nodes' environment differs in what breaks pickling\n{table}", hint=ONE_IMAGE
+    )

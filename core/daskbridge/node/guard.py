@@ -42,7 +42,8 @@ class RunGuard(Travels, SchedulerPlugin):
     ``versions`` are the driver's (:func:`comparable`). With ``policy`` "error" on an exclusive
     cluster a late worker that differs is removed before it gets a task: nothing is unpickled there.
     ``alive`` names the operation by which the driver asks whether this scheduler is still the one
-    that it equipped: a replaced one does not know it.
+    that it equipped: a replaced one does not know it. An end that somebody asks for, as
+    ``Client.shutdown()`` does, is reported, too: it is no loss.
     """
 
     name = "daskbridge-guard"
@@ -64,6 +65,14 @@ class RunGuard(Travels, SchedulerPlugin):
             return True
 
         scheduler.handlers[self.alive] = alive
+        if self.exclusive:
+            end = scheduler.handlers["terminate"]
+
+            async def asked(**told: Any) -> None:  # noqa: ANN401 -- what the handler is told
+                scheduler.log_event(TOPIC, {"kind": "asked-to-end"})
+                await end(**told)
+
+            scheduler.handlers["terminate"] = asked
 
     async def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Report a newcomer, or remove it; awaited before it gets a task."""

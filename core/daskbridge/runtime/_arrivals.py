@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from daskbridge.errors import ProvisioningError
+from daskbridge.errors import ONE_IMAGE, DaskbridgeError, EnvironmentMismatch, ProvisioningError
 from daskbridge.runtime._delivery import equipped
 from daskbridge.settings import setting
 
@@ -33,6 +34,8 @@ class Arrivals:
         self.names: dict[str, str] = {}
         #: Why workers were turned away, a sentence each.
         self.refused: list[str] = []
+        self._differ = 0
+        self._joined = asyncio.Event()
 
     async def wait(self, progress: Progress) -> None:
         """Return once every group has a worker, and all together as many as the body waits for.
@@ -58,6 +61,13 @@ class Arrivals:
             looking.cancel()
             await asyncio.wait({looking})
 
+    def failure(self, message: str, hint: str | None = None) -> DaskbridgeError:
+        """Word a failure to start: a wrong environment, if nothing else kept workers away, is no bad luck."""
+        text = "\n".join([message, *self.told()])
+        if self.refused and self._differ == len(self.refused):
+            return EnvironmentMismatch(text, hint=ONE_IMAGE)
+        return ProvisioningError(text, hint=hint)
+
     def told(self) -> list[str]:
         """Say which workers are ready, how many are missing, and who was turned away."""
         ready = ", ".join(f"{name} ({address})" for address, name in self._ready.items()) or "none"
@@ -69,11 +79,16 @@ class Arrivals:
         kind, told = event[1].get("kind"), event[1]
         if "address" in told:
             self.names[told["address"]] = told["name"]
-        if kind in {"worker-refused", "worker-differs"}:
+        if kind == "worker-joined":
+            self._joined.set()
+        elif kind == "asked-to-end":
+            self._connection.asked_to_end()
+        elif kind in {"worker-refused", "worker-differs"}:
             differing = ", ".join(
                 f"{name} {theirs} (driver {ours})" for name, (ours, theirs) in told["differs"].items()
             )
             if kind == "worker-refused":
+                self._differ += 1
                 self._refuse(f"worker {told['name']} was turned away: its environment differs: {differing}")
             else:
                 logger.warning("the environment of worker %s differs: %s", told["name"], differing)
@@ -88,14 +103,16 @@ class Arrivals:
                     return
             except OSError as error:  # the connection may come back
                 progress.say(f"the scheduler does not answer: {error}")
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, SLOW_LOOK)
+            self._joined.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._joined.wait(), pause)
+            pause = LOOK if self._joined.is_set() else min(2 * pause, SLOW_LOOK)
 
     async def _enough(self, progress: Progress) -> bool:
         if failure := await self._connection.handle.failure():
             raise ProvisioningError(failure)
         if len(self.refused) >= MOST_REFUSED:
-            raise ProvisioningError("\n".join(["worker after worker can't take part:", *self.refused]))
+            raise self.failure("worker after worker can't take part")
         found = await self._running()
         if self._connection.code is not None:
             ready = await equipped(self._connection.client, self._connection.code)

@@ -46,6 +46,8 @@ class Transient:
         if self._options.asynchronous:
             msg = "an asynchronous client needs a running loop; use 'async with', or drop asynchronous=True"
             raise TypeError(msg)
+        self._enter()
+        self._engine, self._loop = Engine(self._options), LoopThread.acquire()
         self._begin(None)
         try:
             self._loop.submit(self._engine.open()).result()
@@ -63,6 +65,13 @@ class Transient:
         self._leave(error)
 
     async def __aenter__(self) -> Cluster:
+        self._enter()
+        try:  # what is imported for these would block the caller's loop
+            self._engine = await in_thread(lambda: Engine(self._options))
+            self._loop = await in_thread(LoopThread.acquire, late=lambda _: LoopThread.release())
+        except BaseException:
+            self._entered = False
+            raise
         self._begin(asyncio.get_running_loop())
         task = asyncio.current_task()
         assert task is not None
@@ -70,7 +79,11 @@ class Transient:
         try:
             await self._on_core(self._engine.open())
             if self._options.asynchronous is False:
-                self._client = await in_thread(self._blocking_client, late=lambda client: client.close())
+                making = asyncio.ensure_future(in_thread(self._blocking_client))
+                cancelled = await apatiently(making)  # it is bounded, and must be closed in any case
+                self._client = making.result()
+                if cancelled:
+                    raise asyncio.CancelledError  # noqa: TRY301 -- as if it had come a moment later
             else:
                 self._client = await self._asynchronous_client()
             cluster = self._made(self._client)
@@ -85,18 +98,18 @@ class Transient:
     ) -> None:
         await self._aleave(error)
 
-    def _begin(self, caller: asyncio.AbstractEventLoop | None) -> None:
+    def _enter(self) -> None:
         if self._entered:
             msg = "this block is entered already; call transient() once for each block that overlaps"
             raise RuntimeError(msg)
-        self._engine = Engine(self._options)
-        self._entered, self._caller, self._pid = True, caller, os.getpid()
+        self._entered = True
+
+    def _begin(self, caller: asyncio.AbstractEventLoop | None) -> None:
+        self._caller, self._pid = caller, os.getpid()
         self._client = self._current = None
         sigterm = SigtermRaises()
         sigterm.install()
         self._stack.callback(sigterm.remove)
-        self._loop = LoopThread.acquire()
-        self._stack.callback(LoopThread.release)
 
     def _arguments(self) -> dict[str, Any]:
         handle = self._engine.handle
@@ -142,7 +155,7 @@ class Transient:
 
     def _drop(self) -> None:
         """Close the body's client at once: its futures are cancelled, it does not try to reconnect."""
-        if self._client is not None and self._client.loop is not None:
+        if self._client is not None and self._client.loop is not None and self._client.status != "closing":
             self._client.loop.add_callback(self._client._close, fast=True)  # noqa: SLF001 -- as above
 
     def _leave(self, error: BaseException | None) -> None:
@@ -150,7 +163,10 @@ class Transient:
             return  # a forked child: the run is its parent's
         self._reset()
         with _noting(error), self._stack:
-            patiently(self._loop.submit(self._finish(error)))
+            try:
+                patiently(self._loop.submit(self._finish(error)))
+            finally:
+                LoopThread.release()
         verdict = self._engine.verdict
         if verdict is not None and not isinstance(error, LEAVING):
             raise verdict from error
@@ -169,6 +185,7 @@ class Transient:
         self._reset()
         finishing = asyncio.ensure_future(self._afinish(error))
         cancelled = await apatiently(finishing)
+        cancelled |= await apatiently(asyncio.ensure_future(LoopThread.arelease()))
         with _noting(error), self._stack:
             finishing.result()
         verdict = self._engine.verdict

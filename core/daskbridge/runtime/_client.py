@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 from distributed import Client
+
+_connecting = ContextVar("_connecting", default=False)
 
 
 class RunClient(Client):
@@ -21,13 +24,20 @@ class RunClient(Client):
     def __init__(self, address: str, **options: Any) -> None:  # noqa: ANN401 -- those of Dask's client
         super().__init__(address, **options)  # type: ignore[no-untyped-call]
 
+    async def _ensure_connected(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- as inherited
+        token = _connecting.set(True)
+        try:
+            await super()._ensure_connected(*args, **kwargs)  # type: ignore[no-untyped-call]
+        finally:
+            _connecting.reset(token)
+
     async def _update_scheduler_info(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- as inherited
-        """Learn who answers; called by Dask while it connects, before the client registers there."""
+        """Learn who answers; called by Dask now and then, and before the client registers there."""
         await super()._update_scheduler_info(*args, **kwargs)  # type: ignore[no-untyped-call]
         answers = self._scheduler_identity.get("id")
         if self._first is None:
             self._first = answers
-        elif self._connecting_to_scheduler and answers != self._first:
+        elif _connecting.get() and answers not in {None, self._first}:
             self.replaced = True
             msg = "another scheduler has taken the place of the run's"
             raise ImportError(msg)  # the one error after which Dask closes a client and tries no more

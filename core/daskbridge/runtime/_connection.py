@@ -45,6 +45,10 @@ class Connection:
         self.code: CodeBundle | InstalledCode | None = None
         #: Set when the scheduler is gone or another one: there is nothing to fetch and to take back.
         self.lost = False
+        #: Set when somebody asked the scheduler to end, as ``Client.shutdown()`` does.
+        self.ended = False
+        #: Called then, to close what would try to reconnect.
+        self.on_end: Callable[[], None] | None = None
         self._alive = f"daskbridge_alive_{run.id}"
         self._registered: list[Callable[[], Awaitable[Any]]] = []
 
@@ -122,6 +126,13 @@ class Connection:
         self.code = code
         return done
 
+    def asked_to_end(self) -> None:
+        """Take the scheduler's end as meant."""
+        self.ended = True
+        if self.on_end is not None:
+            self.on_end()
+        self._ending = asyncio.ensure_future(self.client.close())
+
     @property
     def running(self) -> bool:
         """Tell whether the connection stands, as far as this process knows."""
@@ -151,7 +162,7 @@ class Connection:
     async def close(self) -> None:
         """Fetch the last lines, take back what a shared cluster should not keep, disconnect."""
         try:
-            if self.lost:
+            if self.lost or self.ended:
                 return
             if not self.handle.ref.exclusive:
                 await self._take_back()

@@ -80,7 +80,7 @@ class Engine:
 
         ``drop`` is called when the cluster ends before the body does, to close the body's client.
         """
-        self._drop = drop
+        self._drop = self.connection.on_end = drop
         await self._body.enter_async_context(self.timeline.step("body"))
         self._watch = Watch(self.connection, self.options.cancel, interrupt)
 
@@ -180,16 +180,18 @@ class Engine:
         except Exception:
             logger.warning("orchestrator %r: %s failed", self.run.orchestrator, when, exc_info=True)
 
-    async def _too_late(self) -> ProvisioningError:
+    async def _too_late(self) -> DaskbridgeError:
         step, progress = self.timeline.current
         failure = await self.handle.failure() if hasattr(self, "handle") else None
-        known = [failure] if failure else []
-        known += self.connection.arrivals.told() if hasattr(self, "connection") else []
         limit = f"start_timeout={self.run.topology.start_timeout:g} s"
         detail = f": {progress.detail}" if progress.detail else ""
         msg = f"the cluster was not ready within {limit}; step {step!r} was under way{detail}"
+        msg = "\n".join([msg, *([failure] if failure else [])])
         hint = self.run.hint or "look for a full queue, an image that can't be pulled, an exhausted quota"
-        return ProvisioningError("\n".join([msg, *known]), hint=f"{hint}; or raise Dask(start_timeout=)")
+        hint += "; or raise Dask(start_timeout=)"
+        if hasattr(self, "connection"):
+            return self.connection.arrivals.failure(msg, hint)
+        return ProvisioningError(msg, hint=hint)
 
     async def _close(self, reason: str) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -14,6 +15,20 @@ if TYPE_CHECKING:
     from tornado.ioloop import IOLoop
 
 T = TypeVar("T")
+
+#: Seconds between two looks at a thread that ends.
+LOOK = 0.005
+
+
+class _Unawaited(ThreadPoolExecutor):
+    """Run what the loop's default pool runs, without making the loop's end wait for it.
+
+    distributed resolves host names there, and a name server may take as long as it likes.
+    """
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+        """Take no more work; whatever is asked, don't wait for what is under way."""
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
 
 
 class LoopThread:
@@ -47,13 +62,16 @@ class LoopThread:
 
     @classmethod
     def release(cls) -> None:
-        """Give up one use; the last one ends the thread."""
-        with cls._lock:
-            cls._users -= 1
-            if cls._users > 0 or cls._current is None:
-                return
-            ending, cls._current = cls._current, None
-        ending.stop()
+        """Give up one use; the last one ends the thread and waits for it."""
+        if (ending := cls._give_up()) is not None:
+            ending.join()
+
+    @classmethod
+    async def arelease(cls) -> None:
+        """Do the same as :meth:`release` without blocking the caller's loop."""
+        if (ending := cls._give_up()) is not None:
+            while ending.is_alive():
+                await asyncio.sleep(LOOK)
 
     @classmethod
     def forget(cls) -> None:
@@ -64,16 +82,27 @@ class LoopThread:
         """Run a coroutine on the loop, from another thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
-    def stop(self) -> None:
-        """End the loop and wait for its thread."""
+    def end(self) -> threading.Thread:
+        """End the loop; return its thread, which then ends, too."""
         self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join()
+        return self._thread
+
+    @classmethod
+    def _give_up(cls) -> threading.Thread | None:
+        """Return the thread that ends now, if this was its last use."""
+        with cls._lock:
+            cls._users -= 1
+            if cls._users > 0 or cls._current is None:
+                return None
+            ending, cls._current = cls._current, None
+        return ending.end()
 
     def _run(self, started: threading.Event) -> None:
         async def main() -> None:
             from tornado.ioloop import IOLoop
 
             self._loop, self.ioloop, self._end = asyncio.get_running_loop(), IOLoop.current(), asyncio.Event()
+            self._loop.set_default_executor(_Unawaited())
             started.set()
             await self._end.wait()
 

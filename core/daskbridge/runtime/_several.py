@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from daskbridge.errors import AmbiguousCluster
@@ -53,6 +54,24 @@ class Several(str):
         from distributed import Status
 
         return Status.running
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Be a text for others: what a client needs to connect stays in this process."""
+        return str, (str(self),)
+
+    def _repr_html_(self) -> str:
+        return f"<code>{self}</code>"
+
+    async def close(self) -> None:
+        """End the current cluster's scheduler, for ``Client.shutdown()``."""
+        from distributed import rpc
+        from distributed.comm.core import CommClosedError
+
+        security = self.security
+        arguments = security.get_connection_args("client") if security else {}
+        async with rpc(self.scheduler_address, connection_args=arguments) as scheduler:
+            with suppress(CommClosedError):  # it ends before it answers
+                await scheduler.terminate()
 
     def __await__(self) -> Iterator[None]:
         """Let Dask wait for the cluster, which is there."""

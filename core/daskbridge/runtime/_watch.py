@@ -52,7 +52,7 @@ class Watch:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
-        if self.verdict is None and not self._stopped:
+        if self.verdict is None and not self._stopped and not self._connection.ended:
             self.verdict = await self._lost(by_connection=error is not None and _by_connection(error))
 
     async def _until_cancelled(self) -> None:
@@ -123,7 +123,7 @@ class Watch:
         return ClusterLost(f"{self._where} is lost: {what}")
 
     def _decide(self, verdict: DaskbridgeError) -> None:
-        if self.verdict is None and not self._stopped:
+        if self.verdict is None and not self._stopped and not self._connection.ended:
             self.verdict = verdict
             self._interrupt()
 

@@ -269,6 +269,59 @@ def test_an_async_block_may_have_a_blocking_client_for_a_body_in_a_thread(drive,
     assert "an asynchronous client needs a running loop" in refused["error"]
 
 
+@pytest.mark.parametrize("client", ["cluster.client", "Client()"], ids=["ours", "bare"])
+def test_a_body_may_shut_its_cluster_down_and_go_on(drive, gone, client):
+    driver = drive(
+        f"""
+        from distributed import Client
+        from daskbridge.runtime import _watch
+        with transient(Dask()) as cluster:
+            pids = nodes()
+            {client}.shutdown()
+            threading.Event().wait(2 * _watch.ASK)  # the watch looks
+            ended = time.monotonic()
+        report(pids=pids, seconds=time.monotonic() - ended)
+        """
+    )
+    told = next(driver.reports(), None)
+    code, errors = driver.wait()
+    assert (code, errors) == (0, "")
+    assert told["seconds"] < 5
+    assert gone(told["pids"], timeout=0)
+
+
+def test_a_cancel_while_the_blocking_client_connects_leaves_nothing(drive, gone):
+    driver = drive(
+        """
+        import asyncio
+        from distributed import Client
+        from daskbridge.runtime import _client
+        connect = _client.RunClient._ensure_connected
+        async def slow(self, *args, **kwargs):
+            if not self._asynchronous:
+                loop.call_soon_threadsafe(task.cancel)
+                await asyncio.sleep(0.3)
+            return await connect(self, *args, **kwargs)
+        _client.RunClient._ensure_connected = slow
+        async def body():
+            async with transient(Dask(), asynchronous=False):
+                report(entered=True)
+        async def main():
+            global loop, task
+            loop, task = asyncio.get_running_loop(), asyncio.create_task(body())
+            await asyncio.wait([task])
+            report(cancelled=task.cancelled(), clients=[client.status for client in Client._instances])
+        asyncio.run(main())
+        report(pids=nodes())
+        """
+    )
+    told, after = list(driver.reports())
+    code, errors = driver.wait()
+    assert (code, errors) == (0, "")
+    assert (told["cancelled"], set(told["clients"])) == (True, {"closed"})
+    assert after["pids"] == []
+
+
 def test_an_async_task_that_is_cancelled_leaves_nothing(drive, gone):
     driver = drive(
         """

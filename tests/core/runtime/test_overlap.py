@@ -14,6 +14,7 @@ from distributed import Client, LocalCluster, get_client
 from daskbridge import ClusterClass, Dask, transient
 from daskbridge.errors import AmbiguousCluster
 from daskbridge.runtime import _current
+from daskbridge.runtime._loop import LoopThread
 
 THREADS = {"processes": False, "n_workers": 0, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
 
@@ -85,6 +86,40 @@ def test_an_asynchronous_bare_client_reaches_the_cluster_of_its_context():
                 assert bare.scheduler.address == inner.scheduler_address
 
     asyncio.run(body())
+
+
+def test_a_bare_client_of_an_inner_cluster_shows_itself_and_shuts_only_that_one_down():
+    with transient(Dask(), code=False) as outer:
+        with transient(Dask(), code=False) as inner:
+            bare = Client()
+            assert "more-than-one-cluster" in bare._repr_html_()
+            bare.shutdown()
+            assert inner.client.status != "running"
+        assert outer.client.submit(int, 1).result() == 1
+
+
+def test_the_configuration_of_several_clusters_travels_as_text():
+    with in_process(), in_process():
+        travelled = dask.config.get("scheduler-address").__reduce__()
+    assert travelled == (str, ("daskbridge://more-than-one-cluster-is-open",))
+
+
+def test_the_loop_thread_ends_though_a_lookup_hangs():
+    answered, asked = threading.Event(), threading.Event()
+
+    def lookup():
+        asked.set()
+        answered.wait(60)
+
+    async def ask():
+        asyncio.get_running_loop().run_in_executor(None, lookup)
+
+    loop = LoopThread.acquire()
+    loop.submit(ask()).result()
+    assert asked.wait(10)
+    LoopThread.release()
+    assert not answered.is_set()
+    answered.set()
 
 
 def test_a_thread_without_a_current_cluster_does_not_guess_between_two():
