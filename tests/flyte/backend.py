@@ -121,7 +121,8 @@ class DaskJob:
         command = [str(Path(sys.executable).with_name(entry))]
         if self.nested:
             command = [sys.executable, "-P", flyte_private.__file__, entry]
-        known = {"DASK_SCHEDULER_ADDRESS": self.address, **flyte_private.IDENTITY}
+        kubernetes = {"KUBERNETES_SERVICE_HOST": "127.0.0.1"}  # as the kubelet sets it
+        known = {"DASK_SCHEDULER_ADDRESS": self.address, **flyte_private.IDENTITY, **kubernetes}
         self.runner = self._start("runner", [*command, *args], known | dict(env or {}))
         return self.runner
 

@@ -11,6 +11,7 @@ import pytest
 
 from .backend import DaskJob, submit
 from .dask_only import dask_only
+from .local import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -75,3 +76,12 @@ def job(tmp_path, dask_python):
 def module_job(tmp_path_factory, dask_python):
     """Do the same once for a module of tests."""
     yield from _jobs(tmp_path_factory.mktemp("jobs"), dask_python)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Give a user's project on this machine; what its runs leave behind is ended."""
+    made = Project(tmp_path)
+    yield made
+    for process in made.processes():
+        process.kill()

@@ -54,6 +54,10 @@ def read_outputs(directory: Path) -> list[Any] | None:
 def _value(literal: Any) -> Any:
     if literal.HasField("collection"):
         return [_value(item) for item in literal.collection.literals]
+    if literal.scalar.HasField("binary"):  # a dataclass
+        import msgpack
+
+        return msgpack.unpackb(literal.scalar.binary.value)
     primitive = literal.scalar.primitive
     return getattr(primitive, primitive.WhichOneof("value"))
 

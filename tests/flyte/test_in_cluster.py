@@ -120,3 +120,27 @@ def test_every_step_is_in_the_task_s_log(story):
 
 def test_the_dashboard_is_in_the_task_s_log(story):
     assert "dashboard: http://127.0.0.1:" in story.outcome.log
+
+
+LINK = "https://dask.example.org/{host}/{port}/status"
+LINKED = """
+    env = environment(1, config={config})
+    env.env_vars = {env_vars}
+
+    @env.task
+    def main() -> int:
+        return 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "env_vars"),
+    [
+        ({"distributed": {"dashboard": {"link": LINK}}}, None),
+        ({}, {"DASK_DISTRIBUTED__DASHBOARD__LINK": LINK}),
+    ],
+    ids=["topology", "variable"],
+)
+def test_a_link_to_the_dashboard_that_is_configured_is_the_one_in_the_task_s_log(job, config, env_vars):
+    outcome = job(LINKED.format(config=config, env_vars=env_vars), python=sys.executable).run()
+    assert "dashboard: https://dask.example.org/127.0.0.1/" in outcome.log

@@ -6,17 +6,8 @@ import sys
 
 import pytest
 
-from .local import FLYTE, NOTHING, Project
+from .local import FLYTE, NOTHING
 from .test_reference import FILES
-
-
-@pytest.fixture
-def project(tmp_path):
-    made = Project(tmp_path)
-    yield made
-    for process in made.processes():
-        process.kill()
-
 
 TASKS = """
 import json, os

@@ -6,15 +6,7 @@ import signal
 
 import pytest
 
-from .local import FLYTE, GONE, NOTHING, Project
-
-
-@pytest.fixture
-def project(tmp_path):
-    made = Project(tmp_path)
-    yield made
-    for process in made.processes():
-        process.kill()
+from .local import FLYTE, GONE, NOTHING
 
 
 @pytest.mark.parametrize("kind", ["async def", "def"], ids=["async", "sync"])

@@ -63,3 +63,21 @@ def test_an_image_with_other_code_is_an_error_not_to_retry_with_a_table(job):
     (row,) = [row for row in table if row[0] == "mylib.parts"]
     assert row[1] == row[2] != row[3]
     assert not [row for row in table if row[0] in {"wf", "mylib"}]
+
+
+def test_late_workers_of_a_wrong_image_are_no_bad_luck_that_a_retry_could_mend(job):
+    mixed = job(MAIN, FILES, own=False)
+    image = mixed.images["worker"] = mixed.submission.directory / "old"
+    info = image / "cloudpickle-0.1.dist-info" / "METADATA"
+    info.parent.mkdir(parents=True)
+    info.write_text("Metadata-Version: 2.1\nName: cloudpickle\nVersion: 0.1\n")
+    mixed.start_scheduler()
+    runner = mixed.start_runner()
+    mixed.until(lambda: ": compare " in runner.log)
+    for _ in range(3):
+        mixed.start_worker()
+    outcome = mixed.wait(timeout=60)
+    assert outcome.error is not None, outcome.log
+    assert (outcome.error.code, outcome.error.recoverable) == ("EnvironmentMismatch", False)
+    assert "cloudpickle 0.1 (driver " in outcome.error.message
+    assert "use one image for all nodes" in outcome.error.message

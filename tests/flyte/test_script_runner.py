@@ -86,3 +86,37 @@ def test_in_the_pod_the_script_s_task_is_a_dask_task(tmp_path):
     """
     nowhere = {"_U_EP_OVERRIDE": "127.0.0.1:1", "_U_INSECURE": "1"}
     assert run(program, tmp_path, **nowhere) == ["daskbridge_flyte._task", 4]
+
+
+RUNNER = """
+    from flyte._internal.resolvers.internal import InternalTaskResolver
+    from flyte._run_python_script import _build_task, _plugin_config_qualname, _serialize_plugin_config
+
+    env = environment(1)
+    resolver = InternalTaskResolver(
+        "flyte._run_python_script._build_script_runner_task",
+        script_name="script.py",
+        plugin_config_class=_plugin_config_qualname(env.plugin_config),
+        plugin_config_data=_serialize_plugin_config(env.plugin_config),
+    )
+    main = _build_task(env, "script.py", 100, short_name="script", task_resolver=resolver)
+"""
+SCRIPT = """
+    import sys
+    from distributed import Client
+    import mylib
+
+    def twice(n):
+        return 2 * mylib.one(n)
+
+    with Client() as client:
+        print("found", client.submit(twice, int(sys.argv[1])).result())
+"""
+
+
+def test_a_script_in_the_pod_has_the_cluster_and_its_code_and_flyte_s_own_module_is_no_concern(job):
+    files = {"script.py": SCRIPT, "mylib.py": "def one(n):\n    return n\n"}
+    outcome = job(RUNNER, files, args=["21"], task_timeout=100).run()
+    assert outcome.error is None, outcome.error
+    assert outcome.outputs[0]["stdout"].endswith("found 42\n"), outcome.outputs
+    assert "flyte._run_python_script" not in outcome.log

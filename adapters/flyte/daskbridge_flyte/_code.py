@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import flyte
 
-from daskbridge.code import InstalledCode, adopt_archive, default_spec, explain_import
-from daskbridge.errors import BundleError
+from daskbridge.code import InstalledCode, adopt_archive, default_spec, explain_import, is_installed
+from daskbridge.errors import CodeNotDelivered
 
 if TYPE_CHECKING:
     from daskbridge.code import CodeBundle, CodeSpec
@@ -25,23 +25,31 @@ logger = logging.getLogger("daskbridge")
 def code_source(run: Run) -> CodeBundle | CodeSpec | InstalledCode | bool:
     """Return what the nodes get; called in the task's process.
 
-    In a local run, the project of the task's module. In the backend it follows how the task was
-    deployed: of an archive, its content; of a pickled task, nothing, since all travels by value;
-    without either the code is in the image, and the nodes' must be the same.
+    In a local run, the project of the task's module; of an installed one nothing, since the nodes
+    share the environment. In the backend it follows how the task was deployed: of an archive, its
+    content; of a pickled task, nothing, since all travels by value; without either the code is in
+    the image, and the nodes' must be the same.
     """
-    context = flyte.ctx()
+    context, module = flyte.ctx(), _task_module(run)
     if not context.is_in_cluster():
-        return default_spec(_import_root(run.entry))
+        root = _import_root(module)
+        return False if root and is_installed(root) else default_spec(root)
     bundle = context.code_bundle
     if bundle is None:
-        return InstalledCode([run.entry]) if run.entry not in {None, "__main__"} else False
+        return InstalledCode([module]) if module else False
     if bundle.pkl:
         return False
     adopted = _adopt(str(bundle.tgz), Path(bundle.destination))
-    if run.entry not in {None, "__main__"} and explain_import(str(run.entry), adopted):
+    if module and explain_import(module, adopted):
         told = "nodes import the task's module %r from their image, unchecked: Flyte's archive lacks it"
-        logger.warning(told, run.entry)
+        logger.warning(told, module)
     return adopted
+
+
+def _task_module(run: Run) -> str | None:
+    """Return the module of the task's function, if nodes could import it and it is not Flyte's own."""
+    own = run.entry in {None, "__main__"} or str(run.entry).partition(".")[0] == flyte.__name__
+    return None if own else run.entry
 
 
 def _adopt(url: str, root: Path) -> CodeBundle:
@@ -56,13 +64,14 @@ def _adopt(url: str, root: Path) -> CodeBundle:
             asyncio.run(storage.get(url, str(Path(directory, name))))
         except Exception as error:
             msg = f"the task's code bundle is neither at {root / name} nor can it be fetched: {error}"
-            raise BundleError(msg) from error
+            raise CodeNotDelivered(msg) from error
         return adopt_archive(Path(directory, name), root=root)
 
 
 def _import_root(module: str | None) -> Path | None:
     """Return the directory on ``sys.path`` that a module came from; None for a script or a prompt."""
-    file = getattr(sys.modules.get(module or "__main__"), "__file__", None)
-    if module in {None, "__main__"} or file is None:
+    file = getattr(sys.modules.get(module), "__file__", None) if module else None
+    if module is None or file is None:
         return None
-    return Path(file).absolute().parents[str(module).count(".")]
+    place = Path(file).absolute()
+    return place.parents[module.count(".") + (place.name == "__init__.py")]

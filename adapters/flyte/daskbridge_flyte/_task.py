@@ -9,6 +9,7 @@ import flyte
 from flyte.extend import AsyncFunctionTaskTemplate, TaskPluginRegistry
 
 from daskbridge import Dask, on_dask
+from daskbridge.settings import setting
 from daskbridge_flyte._backend import FlyteBackend
 from daskbridge_flyte._environment import refuse_new_config, with_config, without_config
 from daskbridge_flyte._errors import translated, worded
@@ -76,14 +77,17 @@ class DaskTask(AsyncFunctionTaskTemplate[..., Any, Any]):
     async def execute(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- the task's own
         """Open the cluster, run ``pre``, the body and ``post``, and close the cluster whatever happens."""
         execute = super().execute
-        provisioner = FlyteBackend() if flyte.ctx().is_in_cluster() else None
 
         async def body() -> Any:  # noqa: ANN401 -- the task's own
             return await execute(*args, **kwargs)
 
         body.__module__ = self.func.__module__  # which nodes must be able to import
-        on_cluster = on_dask(self.plugin_config, provisioner=provisioner, name=self.name, asynchronous=False)
         with translated():
+            # a local run is meant to be local, in a pod of Kubernetes, too
+            provisioner = FlyteBackend() if flyte.ctx().is_in_cluster() else setting("provisioner") or "local"
+            on_cluster = on_dask(
+                self.plugin_config, provisioner=provisioner, name=self.name, asynchronous=False
+            )
             return await on_cluster(body)()
 
 

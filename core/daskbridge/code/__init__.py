@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from daskbridge.code._explain import explain_import
     from daskbridge.code._installed import InstalledCode
     from daskbridge.code._manifest import Entry, Manifest
-    from daskbridge.code._project import default_spec, project_spec
+    from daskbridge.code._project import default_spec, is_installed, project_spec
     from daskbridge.code._scan import Selection, scan
     from daskbridge.code._spec import CodeSpec, Root
     from daskbridge.code._store import publish
@@ -44,6 +44,7 @@ __all__ = [
     "explain_import",
     "forget_code",
     "forget_comparison",
+    "is_installed",
     "project_spec",
     "publish",
     "receipts",
@@ -75,6 +76,7 @@ __getattr__, __dir__ = lazy(
         "explain_import": "daskbridge.code._explain",
         "forget_code": "daskbridge.code._sync",
         "forget_comparison": "daskbridge.code._compare",
+        "is_installed": "daskbridge.code._project",
         "project_spec": "daskbridge.code._project",
         "publish": "daskbridge.code._store",
         "receipts": "daskbridge.code._sync",

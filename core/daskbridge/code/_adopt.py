@@ -18,7 +18,7 @@ from daskbridge.code._limits import MAX_BYTES, MAX_FILES, mib
 from daskbridge.code._project import entries_inside
 from daskbridge.code._scan import Selection, refuse_collisions
 from daskbridge.code._spec import Root
-from daskbridge.code._walk import File
+from daskbridge.code._walk import UNPORTABLE, File, LeftOut, portable
 from daskbridge.errors import BundleError
 from daskbridge.node.unpack import BLOCK, CHUNK
 
@@ -43,12 +43,14 @@ def adopt_archive(
 ) -> CodeBundle:
     """Make a bundle of a tar or tar.gz that an orchestrator packed; blocks while it packs it anew.
 
-    Every file of it ships, by no rules but its own. ``root`` is where this process has unpacked
-    it: nodes import from what of this process's ``sys.path`` lies there, and from the top of the
-    tree. The digest is that of :func:`~daskbridge.code.build_bundle` for an equal tree, and
-    ``directory`` is as there. Raises :class:`~daskbridge.errors.BundleError` for an archive that
-    is missing, damaged or too large, and for members that are no regular files (a hard link to
-    another member counts as one), lie outside or collide.
+    Every file of it ships, by no rules but its own; one whose name is not possible on every node
+    is left out. ``root`` is where this process has unpacked it: nodes import from what of this
+    process's ``sys.path`` lies there, and from the top of the tree. The digest is that of
+    :func:`~daskbridge.code.build_bundle` for an equal tree, and ``directory`` is as there.
+
+    Raises :class:`~daskbridge.errors.BundleError` for an archive that is missing, damaged or too
+    large, and for members that are no regular files (a hard link to another member counts as
+    one), lie outside or collide.
 
     >>> from daskbridge.code import adopt_archive, build_bundle, CodeSpec
     >>> from tempfile import mkdtemp
@@ -67,10 +69,7 @@ def adopt_archive(
         except _UNREADABLE as error:
             msg = f"archive {str(archive)!r} can't be unpacked: {error}"
             raise BundleError(msg, hint="pack it again with the tool that made it") from error
-        files.sort(key=lambda file: file.path.encode())
-        refuse_collisions(files)
-        selection = Selection(tuple(files), (), _sys_path(root, files))
-        return pack(selection, (root,), directory)
+        return pack(_selection(files, root, str(archive)), (root,), directory)
 
 
 def _decompress(archive: Path, plain: IO[bytes]) -> None:
@@ -112,8 +111,6 @@ def _unpack(plain: IO[bytes], target: Path, archive: str) -> list[File]:
         plain.seek(tar.offset)
         if plain.read(BLOCK) != bytes(BLOCK):  # tarfile takes any damaged header for the end
             raise EOFError("it is cut short or damaged")
-    if not found:
-        raise BundleError(f"archive {archive!r} holds no file", hint="pack the modules that the task imports")
     for name in found:
         if above := next((str(place) for place in PurePosixPath(name).parents if str(place) in found), None):
             raise BundleError(f"archive {archive!r} holds {above!r} as a file and as a directory")
@@ -123,9 +120,8 @@ def _unpack(plain: IO[bytes], target: Path, archive: str) -> list[File]:
 def _checked(member: tarfile.TarInfo, archive: str, found: Container[str]) -> str:
     """Return the name of a member that may ship, or refuse the member."""
     path, name = PurePosixPath(member.name), member.name
-    safe = name.isprintable() and "\\" not in name and ":" not in name
-    if path.is_absolute() or ".." in path.parts or not safe or not (path.name or member.isdir()):
-        msg = f"archive {archive!r}: the name {name!r} is absolute, leaves the tree or is unsafe"
+    if path.is_absolute() or ".." in path.parts or not (path.name or member.isdir()):
+        msg = f"archive {archive!r}: the name {name!r} is absolute, leaves the tree or is none"
         raise BundleError(msg, hint="pack files by names relative to the directory that holds them")
     twin = member.islnk() and _normal(member.linkname) in found
     if not (member.isdir() or member.isreg() or twin) or member.issparse():
@@ -138,6 +134,18 @@ def _checked(member: tarfile.TarInfo, archive: str, found: Container[str]) -> st
 
 def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", str(PurePosixPath(name)))
+
+
+def _selection(found: list[File], root: Path, archive: str) -> Selection:
+    files = sorted((file for file in found if portable(file.path)), key=lambda file: file.path.encode())
+    left_out = sorted(file.path for file in found if not portable(file.path))
+    if not files:
+        msg = f"archive {archive!r} holds no file that can ship"
+        raise BundleError(msg, hint="pack the modules that the task imports")
+    refuse_collisions(files)
+    return Selection(
+        tuple(files), tuple(LeftOut(path, UNPORTABLE) for path in left_out), _sys_path(root, files)
+    )
 
 
 def _too_large(archive: str) -> BundleError:

@@ -48,7 +48,8 @@ def check_archive(size: int, selection: Selection, *, store: bool) -> None:
             f"the archive has {mib(size)}, at most {mib(MAX_ARCHIVE)} go through the scheduler; "
             f"largest: {largest(selection.files)}"
         )
-        raise BundleError(msg, hint=f"{_ADVICE}; or publish it to a store first")
+        advice = "leave out what nodes don't import, in .daskbridgeignore or where another tool packs it"
+        raise BundleError(msg, hint=f"{advice}; or set daskbridge.bundle-store, where nodes then fetch it")
 
 
 def largest(files: Sequence[File]) -> str:

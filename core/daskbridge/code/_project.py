@@ -115,7 +115,14 @@ def _spec(root: Path, search: list[str]) -> CodeSpec:
 
 
 def is_installed(place: Path) -> bool:
-    """Tell whether a directory belongs to an environment or to Python itself."""
+    """Tell whether a directory belongs to an environment or to Python itself, where no project is.
+
+    What lies there comes with the nodes' image and does not ship. Looks for a ``pyvenv.cfg`` above.
+
+    >>> import email
+    >>> is_installed(Path(email.__file__).parent), is_installed(Path(tempfile.mkdtemp()))
+    (True, False)
+    """
     kinds = ("scripts", "stdlib", "platstdlib")
     if any(
         place == path or path in place.parents for path in (Path(sysconfig.get_path(kind)) for kind in kinds)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from daskbridge.code._rules import Rules
     from daskbridge.code._spec import CodeSpec
 
+#: Why a file stays behind whose name is not :func:`portable`.
+UNPORTABLE = "its name is not possible on every node"
+
 
 @dataclass(frozen=True)
 class File:
@@ -127,8 +130,8 @@ class Walk:
             return LeftOut(path, f"can't be read: {error.strerror}")
         if not stat.S_ISREG(found.st_mode):
             return LeftOut(path, "not a regular file")
-        if not path.isprintable() or "\\" in path or ":" in path:
-            return LeftOut(path, "its name is not possible on every node")
+        if not portable(path):
+            return LeftOut(path, UNPORTABLE)
         name = unicodedata.normalize("NFC", path)
         return File(name, entry.path, found.st_size, executable=bool(found.st_mode & stat.S_IXUSR))
 
@@ -174,6 +177,11 @@ class Walk:
                 if literal.startswith(path) or path.startswith(literal):
                     return True
         return False
+
+
+def portable(path: str) -> bool:
+    """Tell whether a name can be a file's on every node."""
+    return path.isprintable() and "\\" not in path and ":" not in path
 
 
 def _some(found: Rules | None) -> tuple[Rules, ...]:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daskbridge.code import CodeSpec, _adopt, adopt_archive, build_bundle, explain_import
+from daskbridge.code import CodeSpec, LeftOut, _adopt, adopt_archive, build_bundle, explain_import
 from daskbridge.errors import BundleError
 
 LONG = "deep/" * 40 + "caf\u00e9.py"
@@ -137,11 +137,7 @@ REFUSED = {
     "climbing inside": ([("a/../../evil.py", "")], "leaves the tree"),
     "climbing directory": ([("..", None), ("a.py", "")], "leaves the tree"),
     "absolute": ([("/evil.py", "")], "the name '/evil.py' is absolute"),
-    "drive": ([("c:/evil.py", "")], "is unsafe"),
-    "backslash": ([("a\\..\\evil.py", "")], "is unsafe"),
-    "control character": ([("a\nb.py", "")], "is unsafe"),
-    "not UTF-8": ([("a\udcff.py", "")], "is unsafe"),
-    "no name": ([(".", "")], "is unsafe"),
+    "no name": ([(".", "")], "or is none"),
     "symlink": (
         [("a.py", "", {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"})],
         "'a.py' is a link to '/etc/p",
@@ -164,7 +160,8 @@ REFUSED = {
         [("a.py", "1", {"pax_headers": {"GNU.sparse.map": "x"}})],
         "can't be unpacked: invalid literal",
     ),
-    "nothing": ([("a", None)], "holds no file"),
+    "nothing": ([("a", None)], "holds no file that can ship"),
+    "nothing portable": ([("a:b.py", "1")], "holds no file that can ship"),
 }
 
 
@@ -172,6 +169,23 @@ REFUSED = {
 def test_what_is_unsafe_is_refused_by_its_name(adopt, members, words):
     with pytest.raises(BundleError, match=words):
         adopt(packed(*members))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["out/run-10:00.csv", "c:/a.py", "a\\..\\b.py", "a\nb.py", "a\udcff.py"],
+    ids=["colon", "drive", "backslash", "control character", "not UTF-8"],
+)
+def test_a_name_that_is_not_possible_on_every_node_stays_behind_with_its_reason(adopt, name):
+    with adopt(packed((name, "1"), ("a.py", "1"))) as bundle, adopt(packed(("a.py", "1"))) as alone:
+        assert bundle.digest == alone.digest
+        assert bundle.selection.left_out == (LeftOut(name, "its name is not possible on every node"),)
+
+
+def test_a_file_ships_though_its_content_is_kept_under_a_name_that_can_t(adopt):
+    linked = {"type": tarfile.LNKTYPE, "linkname": "a:b.py"}
+    with adopt(packed(("a:b.py", "123"), ("b.py", "", linked))) as bundle:
+        assert [(entry.path, entry.size) for entry in bundle.manifest.entries] == [("b.py", 3)]
 
 
 @pytest.mark.parametrize(("limit", "most"), [("MAX_FILES", 1), ("MAX_BYTES", 5)], ids=["files", "bytes"])

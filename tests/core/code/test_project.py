@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from daskbridge.code import CodeSpec, default_spec, project_spec, scan
+from daskbridge.code import CodeSpec, default_spec, is_installed, project_spec, scan
 from daskbridge.code.plugin import daskbridge_code_source
 from daskbridge.errors import BundleError
 
@@ -112,3 +112,13 @@ def test_the_temporary_directory_is_refused_but_a_project_in_it_is_not(project, 
     with pytest.raises(BundleError, match="is the temporary directory"):
         scan(CodeSpec([tmp_path]))
     assert scan(CodeSpec([root])).files
+
+
+@pytest.mark.parametrize(
+    ("place", "installed"),
+    [("src", False), ("env/src/pkg", True), ("vendor/site-packages/pkg", True)],
+    ids=["project", "environment", "target directory"],
+)
+def test_what_belongs_to_an_environment_is_told_from_a_project(project, place, installed):
+    root = project({"env/pyvenv.cfg": "", f"{place}/a.py": ""})
+    assert is_installed(root / place) is installed

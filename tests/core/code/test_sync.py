@@ -275,6 +275,7 @@ def test_what_is_too_large_for_the_scheduler_will_not_be_less_so_later(tmp_path,
             with pytest.raises(BundleError, match=r"at most 1 B go through the scheduler") as caught:
                 await sync_code(driver, bundle)
             assert not caught.value.retryable
+            assert "where another tool packs it; or set daskbridge.bundle-store" in caught.value.__notes__[0]
 
     bounded(scenario)
 
