@@ -162,7 +162,7 @@ class Connection:
     async def close(self) -> None:
         """Fetch the last lines, take back what a shared cluster should not keep, disconnect."""
         try:
-            if self.lost or self.ended:
+            if self.lost or self.ended or not self.running:
                 return
             if not self.handle.ref.exclusive:
                 await self._take_back()

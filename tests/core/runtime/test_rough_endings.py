@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -189,6 +190,14 @@ def test_cancel_reaches_a_body_that_waits_in_a_client_of_its_own(drive):
     assert driver.wait()[0] == 0
 
 
+def until_it_listens(port):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
+            return
+    pytest.fail(f"nothing listens at port {port}")
+
+
 @pytest.mark.parametrize("looks", ["0.2", "600"], ids=["body waits", "body ends first"])
 def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive, tmp_path, looks):
     with socket.socket() as free:
@@ -216,6 +225,7 @@ def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive,
     killed = time.monotonic()
     dask_program(*scheduler, directory=tmp_path)
     if looks == "600":
+        until_it_listens(port)
         (tmp_path / "replaced").touch()
     code, errors = driver.wait()
     assert time.monotonic() - killed < 30
