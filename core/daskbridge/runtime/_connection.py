@@ -84,12 +84,12 @@ class Connection:
 
     async def describe(self) -> ClusterRef:
         """Return the reference with the dashboard's link, or without where the scheduler lacks bokeh."""
-        versions = await self.client.get_versions(packages=["bokeh"])
-        has_bokeh = versions["scheduler"]["packages"].get("bokeh")
+        versions = await self.client.scheduler.versions(packages=["bokeh"])
+        has_bokeh = versions["packages"].get("bokeh")
         return replace(self.handle.ref, dashboard_link=self.client.dashboard_link if has_bokeh else None)
 
     async def compare(self, policy: str) -> str:
-        """Compare environments, then guard the cluster against late workers that differ.
+        """Guard the cluster against late workers that differ, and compare those who are there.
 
         Returns what was compared, in words. Raises EnvironmentMismatch where the policy says so.
         """
@@ -98,16 +98,17 @@ class Connection:
 
         versions = mine()
         self.client.subscribe_topic(TOPIC, self.arrivals.event)
+        guard = RunGuard(
+            versions=versions, policy=policy, exclusive=self.handle.ref.exclusive, alive=self._alive
+        )
+        # first: who joins while the others are asked is compared there
+        await self._register(guard, f"{guard.name}-{self.run.id}")
         if policy != "ignore":
             found = mismatch(versions, await self.client.get_versions())
             if found is not None and policy == "error":
                 raise found
             if found is not None:
                 logger.warning("%s", found)
-        guard = RunGuard(
-            versions=versions, policy=policy, exclusive=self.handle.ref.exclusive, alive=self._alive
-        )
-        await self._register(guard, f"{guard.name}-{self.run.id}")
         return f"python {versions['python']}, dask {versions['dask']}"
 
     async def equip(self, plugins: list[ClusterPlugin]) -> None:
