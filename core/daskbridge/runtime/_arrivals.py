@@ -98,12 +98,12 @@ class Arrivals:
     async def _until_ready(self, progress: Progress) -> None:
         pause = LOOK
         while True:
+            self._joined.clear()  # before the look: who joins during it is seen by the next
             try:
                 if await self._enough(progress):
                     return
             except OSError as error:  # the connection may come back
                 progress.say(f"the scheduler does not answer: {error}")
-            self._joined.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._joined.wait(), pause)
             pause = LOOK if self._joined.is_set() else min(2 * pause, SLOW_LOOK)

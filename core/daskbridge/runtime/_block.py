@@ -46,8 +46,9 @@ class Transient:
         if self._options.asynchronous:
             msg = "an asynchronous client needs a running loop; use 'async with', or drop asynchronous=True"
             raise TypeError(msg)
+        engine = Engine(self._options)
         self._enter()
-        self._engine, self._loop = Engine(self._options), LoopThread.acquire()
+        self._engine, self._loop = engine, LoopThread.acquire()
         self._begin(None)
         try:
             self._loop.submit(self._engine.open()).result()
@@ -65,9 +66,11 @@ class Transient:
         self._leave(error)
 
     async def __aenter__(self) -> Cluster:
+        # in threads: what is imported for these would block the caller's loop
+        engine = await in_thread(lambda: Engine(self._options))
         self._enter()
-        try:  # what is imported for these would block the caller's loop
-            self._engine = await in_thread(lambda: Engine(self._options))
+        try:
+            self._engine = engine
             self._loop = await in_thread(LoopThread.acquire, late=lambda _: LoopThread.release())
         except BaseException:
             self._entered = False

@@ -12,7 +12,7 @@ import pytest
 from distributed import Client, LocalCluster, get_client
 
 from daskbridge import ClusterClass, Dask, transient
-from daskbridge.errors import AmbiguousCluster
+from daskbridge.errors import AmbiguousCluster, SettingError
 from daskbridge.runtime import _current
 from daskbridge.runtime._loop import LoopThread
 
@@ -120,6 +120,14 @@ def test_the_loop_thread_ends_though_a_lookup_hangs():
     LoopThread.release()
     assert not answered.is_set()
     answered.set()
+
+
+def test_a_block_that_a_wrong_setting_kept_shut_can_be_entered_later():
+    block = in_process()
+    with dask.config.set({"daskbridge.step-interval": "often"}), pytest.raises(SettingError), block:
+        pass
+    with block as cluster:
+        assert cluster.client.submit(int, 1).result() == 1
 
 
 def test_a_thread_without_a_current_cluster_does_not_guess_between_two():
