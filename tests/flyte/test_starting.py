@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 
 import pytest
+from daskbridge_flyte._backend import _cause
 
 #: A task that uses the cluster for one moment.
 SHORT = """
@@ -30,6 +32,17 @@ def test_a_scheduler_that_is_20_s_late_is_waited_for_and_the_log_says_so(job):
     assert outcome.outputs == [1], outcome.log
     waiting = [line for line in outcome.log.splitlines() if f"no scheduler at {late.address} yet" in line]
     assert len(waiting) >= 3
+
+
+def test_the_cause_of_a_vain_attempt_is_told_though_its_last_try_was_cut_off():
+    cut_off = TimeoutError()
+    cut_off.__cause__ = asyncio.CancelledError()
+    refused = OSError("Timed out trying to connect")
+    refused.__cause__ = cut_off
+    assert _cause(refused) == "Timed out trying to connect"
+    cut_off.__context__ = None
+    cut_off.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    assert _cause(refused) == "[Errno 111] Connection refused"
 
 
 def test_a_scheduler_that_never_comes_is_an_error_to_retry_that_says_what_was_tried(job):

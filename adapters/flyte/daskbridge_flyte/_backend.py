@@ -82,11 +82,14 @@ async def _reachable(address: str, run: Run) -> None:
             return
 
 
-def _cause(error: BaseException) -> BaseException:
-    """Return the system's own words at the end of Dask's chain of errors."""
-    while (link := error.__cause__ or error.__context__) is not None:
-        error = link
-    return error
+def _cause(error: BaseException) -> str:
+    """Return the system's own words, the last in Dask's chain of errors; a timeout has none."""
+    link: BaseException | None = error
+    words = ""
+    while link is not None:
+        words = str(link) or words
+        link = link.__cause__ or link.__context__
+    return words
 
 
 def where_to_look(address: str) -> str:

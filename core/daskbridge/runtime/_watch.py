@@ -97,17 +97,24 @@ class Watch:
                 return
 
     async def _lost(self, *, by_connection: bool) -> ClusterLost | None:
-        """Look once: None if the scheduler is well, or gone without the body having noticed."""
-        try:
-            if await self._same(ASK):
-                return None
-            return self._replaced()
-        except OSError as error:  # TimeoutError, too: Dask goes on trying to connect
-            if not by_connection:
-                return None
-            if failure := await self._connection.handle.failure():
-                return ClusterLost(f"{self._where} is lost: {failure}")
-            return self._unreachable(error)
+        """Look once more: None if the scheduler is well, or gone without the body having noticed.
+
+        A scheduler that was started anew takes a while to answer, so a connection that is down is waited for.
+        """
+        deadline = time.monotonic() + setting("lost-timeout")
+        while True:
+            try:
+                return None if await self._same(ASK) else self._replaced()
+            except OSError as error:  # TimeoutError, too: Dask goes on trying to connect
+                failure = await self._connection.handle.failure()
+                if by_connection:
+                    return (
+                        ClusterLost(f"{self._where} is lost: {failure}")
+                        if failure
+                        else self._unreachable(error)
+                    )
+                if failure or self._connection.running or time.monotonic() > deadline:
+                    return None
 
     async def _same(self, limit: float) -> bool:
         """Tell whether this is the scheduler of the run. Raises OSError if none answers in time."""

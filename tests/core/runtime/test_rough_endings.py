@@ -198,8 +198,14 @@ def until_it_listens(port):
     pytest.fail(f"nothing listens at port {port}")
 
 
-@pytest.mark.parametrize("looks", ["0.2", "600"], ids=["body waits", "body ends first"])
-def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive, tmp_path, looks):
+@pytest.mark.parametrize(
+    ("looks", "ask", "listens"),
+    [("0.2", "2", False), ("600", "2", True), ("600", "0.2", False)],
+    ids=["body waits", "body ends first", "body ends before the new scheduler answers"],
+)
+def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(  # noqa: PLR0913 -- three cases
+    dask_program, drive, tmp_path, looks, ask, listens
+):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -211,7 +217,7 @@ def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive,
     driver = drive(
         f"""
         from daskbridge.runtime import _watch
-        _watch.LOOK = {looks}
+        _watch.LOOK, _watch.ASK = {looks}, {ask}
         interrupted = threading.Event()
         with transient(Dask(), provisioner=Existing({address!r}), on_interrupt=interrupted.set):
             report(ready=True)
@@ -225,7 +231,8 @@ def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive,
     killed = time.monotonic()
     dask_program(*scheduler, directory=tmp_path)
     if looks == "600":
-        until_it_listens(port)
+        if listens:
+            until_it_listens(port)
         (tmp_path / "replaced").touch()
     code, errors = driver.wait()
     assert time.monotonic() - killed < 30
