@@ -199,13 +199,12 @@ def until_it_listens(port):
 
 
 @pytest.mark.parametrize(
-    ("looks", "ask", "listens"),
+    "case",
     [("0.2", "2", False), ("600", "2", True), ("600", "0.2", False)],
     ids=["body waits", "body ends first", "body ends before the new scheduler answers"],
 )
-def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(  # noqa: PLR0913 -- three cases
-    dask_program, drive, tmp_path, looks, ask, listens
-):
+def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive, tmp_path, case):
+    looks, ask, listens = case
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
