@@ -15,10 +15,21 @@ class Setting:
     default: Any
     allowed: type | tuple[str, ...]
     doc: str
+    #: Numbers are above zero; some may be zero, too.
+    zero: bool = False
 
 
 SETTINGS: dict[str, Setting] = {
     "provisioner": Setting(None, str, "Provisioner of runs that name none; without it `local`."),
+    "tls": Setting(default=True, allowed=bool, doc="Encrypt and authenticate what the nodes of a cluster say."),
+    "local-start": Setting(
+        "auto",
+        ("auto", "fork", "spawn"),
+        "How `local` starts nodes: forks of a warm process, or fresh interpreters; auto: forks on Linux.",
+    ),
+    "local-warm": Setting(
+        60.0, float, "Seconds for which the process that starts local nodes waits for the next cluster.", zero=True
+    ),
     "environment-check": Setting(
         "error",
         ("error", "warn", "ignore"),
@@ -81,7 +92,8 @@ def _checked(name: str, value: object) -> object:
             value = float(value)
         number = known.allowed in {int, float}
         fits = isinstance(value, known.allowed) and (known.allowed is bool or not isinstance(value, bool))
-        if fits and not (number and isinstance(value, (int, float)) and value <= 0):
+        least = " of at least 0" if known.zero else " above 0"
+        if fits and not (number and isinstance(value, (int, float)) and (value < 0 or (value == 0 and not known.zero))):
             return value
-        expected = f"a value of type {known.allowed.__name__}" + (" above 0" if number else "")
+        expected = f"a value of type {known.allowed.__name__}" + (least if number else "")
     raise SettingError(f"daskbridge.{name} is {value!r}; expected {expected}", hint=known.doc)

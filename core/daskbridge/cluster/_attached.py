@@ -17,6 +17,7 @@ class AttachedCluster:
 
     notes: tuple[str, ...] = ()
     security = None
+    equipped = False
 
     def __init__(self, ref: ClusterRef) -> None:
         self.ref = ref

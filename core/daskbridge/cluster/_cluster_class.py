@@ -90,6 +90,7 @@ class WrappedCluster:
 
     ref: ClusterRef
     notes: tuple[str, ...] = ()
+    equipped = False
 
     def __init__(self, cluster: AnyCluster) -> None:
         self._cluster = cluster

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 import sys
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
-
-from daskbridge.settings import setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,18 +28,11 @@ class LogReceiver:
         self.batches: dict[str, int] = defaultdict(int)
         self.last: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=KEPT))
 
-    async def start(self, client: Any) -> None:  # noqa: ANN401 -- an asynchronous Client
-        """Let every worker, now and later, forward its lines, within the rate of the settings."""
-        from daskbridge.node.logs import TOPIC, ForwardLogs
+    def listen(self, client: Any) -> None:  # noqa: ANN401 -- an asynchronous Client
+        """Take what workers forward."""
+        from daskbridge.node.logs import TOPIC
 
         client.subscribe_topic(TOPIC, self)
-        forward = ForwardLogs(
-            level=logging.getLogger().level,
-            rate=setting("log-rate"),
-            burst=setting("log-burst"),
-            driver=(socket.gethostname(), os.getpid()),
-        )
-        await client.register_plugin(forward)
 
     async def finish(self, client: Any, names: Mapping[str, str]) -> None:  # noqa: ANN401 -- as above
         """Wait until every batch that the workers say they sent has arrived; ``names`` by address."""

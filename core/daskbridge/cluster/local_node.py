@@ -1,154 +1,173 @@
-"""Run a scheduler or a set of nannies: what ``local`` starts as clean processes.
+"""Be one node of a local cluster, its scheduler or a worker, until somebody wants its end.
 
-The first line on standard input says what to be; further lines are orders; its end is the end.
-Replies leave through what was standard output, so that user code that prints can't break them.
+The end is wanted by an order, by a signal, by the end of the supervising process, whose socket then closes,
+or by that of the driver, which holds the other end of the pipe that is called lifeline here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
+import base64
 import json
 import os
-import shutil
+import pickle
 import signal
+import socket
 import sys
-import threading
-from functools import partial
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from daskbridge.cluster._process import die_with_parent
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from distributed import Nanny
+#: Seconds that a worker's threads and connections get to end in order.
+GRACE = 1.0
+#: Bytes of an order at most; the first one has the plugins.
+LONGEST = 1 << 28
 
-#: Seconds that a worker gets to end its task, and that all get before their process group is killed.
-WORKER_GRACE, GRACE = 1.0, 4.0
+
+def spawned() -> None:
+    """Start as a program of its own; the arguments are two file descriptors: the socket, the lifeline."""
+    orders, lifeline = (int(number) for number in sys.argv[1:3])
+    die_with_parent()
+    play(socket.socket(fileno=orders), lifeline)
 
 
-def main() -> None:
-    """Take the role that the first line names and play it until standard input ends."""
-    replies = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    tidy = partial(_tidy, os.path.dirname(os.getcwd()), os.getppid())  # noqa: PTH109, PTH120 -- light
+def play(orders: socket.socket, lifeline: int) -> None:
+    """Be what the first line of ``orders`` says, and return when that is over."""
+    asyncio.run(_play(orders, lifeline))
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
 
-    def reply(**message: Any) -> None:  # noqa: ANN401 -- any JSON
-        replies.write(json.dumps(message) + "\n")
 
-    import distributed  # noqa: F401 -- paid for while the driver is still busy
-
-    spec = json.loads(sys.stdin.readline() or "null")
+async def _play(orders: socket.socket, lifeline: int) -> None:
+    line = Line(*await asyncio.open_connection(sock=orders, limit=LONGEST))
+    loop = asyncio.get_running_loop()
+    loop.add_reader(lifeline, line.end, "its driver ended, or asked for the end")
+    loop.add_signal_handler(signal.SIGTERM, line.end, "SIGTERM")
+    spec = await line.order()
     if spec is not None:
-        role = scheduler if spec["role"] == "scheduler" else workers
-        asyncio.run(role(spec, reply, tidy))
-    tidy()
+        role = _scheduler if spec["role"] == "scheduler" else _worker
+        await role(spec, line)
+    loop.remove_reader(lifeline)
 
 
-def _tidy(directory: str, driver: int) -> None:
-    """Remove the cluster's directory if the driver, which does that, ended before its nodes."""
-    if os.getppid() != driver:
-        shutil.rmtree(directory, ignore_errors=True)  # another node may still write, and tidies later
+class Line:
+    """Take orders from the supervising process and reply: JSON, one message a line."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._ended = asyncio.Event()
+        #: Why the node ends, once it is known.
+        self.reason = ""
+
+    def reply(self, **message: Any) -> None:  # noqa: ANN401 -- any JSON
+        """Send one message; a supervisor that is gone needs none."""
+        self._writer.write(json.dumps(message).encode() + b"\n")
+
+    def end(self, reason: str) -> None:
+        """Want the end, for the first of all reasons."""
+        self.reason = self.reason or reason
+        self._ended.set()
+
+    async def order(self) -> dict[str, Any] | None:
+        """Return the next order, or None when the end is wanted."""
+        reading = asyncio.ensure_future(self._reader.readline())
+        ending = asyncio.ensure_future(self._ended.wait())
+        await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        order: dict[str, Any] = {}
+        if not self._ended.is_set():
+            with suppress(OSError):
+                order = json.loads(await reading or "{}")
+        reading.cancel()
+        if not order or "close" in order:
+            self.end(order.get("close", "its supervisor ended"))
+            return None
+        return order
+
+    async def serve(self, obey: Callable[[dict[str, Any]], Awaitable[None]], finished: Awaitable[Any]) -> None:
+        """Obey orders until the end is wanted, or the node has ended by itself."""
+        gone = asyncio.ensure_future(finished)
+        gone.add_done_callback(lambda _: self._ended.set())
+        while (order := await self.order()) is not None:
+            await obey(order)
+        if not gone.done():
+            gone.cancel()
 
 
-async def scheduler(spec: dict[str, Any], reply: Callable[..., None], tidy: Callable[[], None]) -> None:
-    """Run a scheduler on the loopback interface and reply its address."""
+async def _scheduler(spec: dict[str, Any], line: Line) -> None:
+    """Run a scheduler on the loopback interface; every worker of this cluster is told its plugins."""
     from distributed import Scheduler
 
-    orders = _orders(tidy)
-    async with Scheduler(host="127.0.0.1", port=0, dashboard_address=spec["dashboard"]) as node:
-        reply(address=node.address)
-        while await orders.get() is not None:
-            pass
+    from daskbridge.cluster.local_dashboard import DashboardLater, is_there
+    from daskbridge.cluster.local_orders import SchedulerOrders
+
+    node = Scheduler(
+        host="127.0.0.1",
+        port=0,
+        dashboard_address="127.0.0.1:0",
+        dashboard=not is_there(),
+        plugins=unpacked(spec["scheduler_plugins"]),
+        **secured(spec),
+    )
+    for plugin, packed in zip(unpacked(spec["worker_plugins"]), spec["worker_plugins"], strict=True):
+        node.worker_plugins[plugin.name] = base64.b64decode(packed)
+    try:
+        await node
+        if is_there():
+            DashboardLater(node)
+        line.reply(address=node.address)
+        async with SchedulerOrders(node, spec, line.reply) as orders:
+            await line.serve(orders.obey, node.finished())
+    finally:
+        await node.close(reason=line.reason or "local-node-ends")
 
 
-async def workers(spec: dict[str, Any], reply: Callable[..., None], tidy: Callable[[], None]) -> None:
-    """Run nannies for the groups of ``spec`` and bring each group to the number that orders name."""
-    orders, nannies = _orders(tidy), Nannies(spec, reply)
-    while (order := await orders.get()) is not None:
-        nannies.scale(order["group"], order["number"])
-    await nannies.close()
+async def _worker(spec: dict[str, Any], line: Line) -> None:
+    """Run a worker: its plugins are set up before it knows the scheduler."""
+    from daskbridge.cluster.local_worker import LocalWorker
+
+    plugins = unpacked(spec["worker_plugins"])
+    order = await line.order()
+    if order is None:
+        return
+    try:
+        node = LocalWorker(
+            order["scheduler"],
+            name=spec["name"],
+            host="127.0.0.1",
+            dashboard=False,
+            plugins=plugins,
+            **secured(spec),
+            **spec["keywords"],
+        )
+        await node
+    except Exception as error:  # noqa: BLE001 -- whatever keeps a worker from starting is reported
+        line.reply(error=f"{type(error).__name__}: {error}")
+        return
+    line.reply(address=node.address)
+    await line.serve(_nothing, node.finished())
+    await node.close(timeout=GRACE, executor_wait=False, reason=line.reason or "local-node-ends")
+    line.reply(reason=node.reason)
 
 
-class Nannies:
-    """Own the nannies of all groups; reply who started, and who failed to with how many that leaves."""
-
-    def __init__(self, spec: dict[str, Any], reply: Callable[..., None]) -> None:
-        self._spec = spec
-        self._reply = reply
-        self._groups: dict[str, dict[str, asyncio.Task[Nanny | None]]] = {
-            group: {} for group in spec["groups"]
-        }
-        self._numbers = {group: itertools.count() for group in self._groups}
-        self._starting: set[asyncio.Task[Nanny | None]] = set()
-        self._ending: set[asyncio.Task[None]] = set()
-
-    def scale(self, group: str, number: int, reason: str = "scaled down") -> None:
-        """Begin to start or to end workers of one group; a name is never used twice."""
-        members = self._groups[group]
-        for name in list(members)[number:]:
-            ending = asyncio.create_task(self._end(name, members.pop(name), reason))
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
-        for _ in range(number - len(members)):
-            name = f"{group}-{next(self._numbers[group])}"
-            starting = members[name] = asyncio.create_task(self._start(group, name))
-            self._starting.add(starting)
-            starting.add_done_callback(self._starting.discard)
-
-    async def close(self) -> None:
-        """End all; those that are still starting end with the process."""
-        for group in self._groups:
-            self.scale(group, 0, "cluster closed")
-        for starting in self._starting:
-            starting.cancel()
-        await asyncio.gather(*self._ending, return_exceptions=True)  # only cancels: errors are written
-
-    async def _start(self, group: str, name: str) -> Nanny | None:
-        from distributed import Nanny
-
-        try:
-            nanny = Nanny(
-                self._spec["scheduler"],
-                name=name,
-                host="127.0.0.1",
-                dashboard=False,
-                **self._spec["groups"][group],
-            )
-            await nanny
-        except Exception as error:  # noqa: BLE001 -- whatever keeps a worker from starting is reported
-            if self._groups[group].pop(name, None):  # else it is not wanted any more
-                left = sum(map(len, self._groups.values()))
-                self._reply(failed=name, error=f"{type(error).__name__}: {error}", left=left)
-            return None
-        self._reply(started=name)
-        return nanny
-
-    async def _end(self, name: str, starting: asyncio.Task[Nanny | None], reason: str) -> None:
-        try:
-            if nanny := await starting:  # one that is still starting can't close
-                await nanny.close(timeout=WORKER_GRACE, reason=reason)
-        except Exception as error:  # noqa: BLE001 -- the others end as well
-            sys.stderr.write(f"worker {name} did not close in order: {error!r}\n")
+async def _nothing(order: dict[str, Any]) -> None:
+    """Know no order but the end."""
 
 
-def _orders(tidy: Callable[[], None]) -> asyncio.Queue[dict[str, Any] | None]:
-    """Read standard input in a thread; its end is None, and a kill for those who don't heed it."""
-    loop, queue = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any] | None]()
-
-    def put(order: dict[str, Any] | None) -> None:
-        loop.call_soon_threadsafe(queue.put_nowait, order)
-
-    def read() -> None:
-        for line in sys.stdin:
-            put(json.loads(line))
-        put(None)
-        threading.Event().wait(GRACE)  # a node that ends in time takes this thread along
-        tidy()
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=read, name="orders", daemon=True).start()
-    return queue
+def unpacked(plugins: list[str]) -> list[Any]:
+    """Return the plugins that travelled as text."""
+    return [pickle.loads(base64.b64decode(plugin)) for plugin in plugins]  # noqa: S301 -- from the driver
 
 
-if __name__ == "__main__":
-    main()
+def secured(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes a node speak TLS, if it should."""
+    if spec["security"] is None:
+        return {}
+    from distributed import Security
+
+    return {"protocol": "tls", "security": Security(**spec["security"])}

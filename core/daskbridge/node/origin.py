@@ -30,14 +30,19 @@ _VERBS = ("begin", "put", "activate", "chunk", "report", "status", "release")
 
 
 class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
-    """Install the bundle on the scheduler, serve its archive in chunks and keep the receipts."""
+    """Install the bundle on the scheduler, serve its archive in chunks and keep the receipts.
+
+    With ``archive``, a file on this host, all nodes have the code from their start to their end, whoever
+    comes and goes as a client.
+    """
 
     name = NAME
     idempotent = False
 
-    def __init__(self, reference: Reference, *, user: str | None = None) -> None:
+    def __init__(self, reference: Reference, *, user: str | None = None, archive: str | None = None) -> None:
         self.reference = reference
         self.users = {user} if user else set()
+        self.archive = archive
 
     async def start(self, scheduler: Scheduler) -> None:
         """Take over from an equal plugin; refuse to replace another bundle that somebody uses."""
@@ -59,11 +64,14 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         self.installed: Installed | None = None
         self.cache = await asyncio.to_thread(open_cache)
         before: Any = scheduler.plugins.get(NAME)
-        if before is not None:
+        if before is not None and before is not self:
             await self._follow(before)
         self.lease: int | None = self.cache.lease(self.reference["digest"])
         for verb in _VERBS:
             scheduler.handlers[f"daskbridge_code_{verb}"] = getattr(self, verb)
+        if self.archive is not None and self.installed is None:
+            start = time.monotonic()
+            self._use(await asyncio.to_thread(self._install_from, self.archive), start)
 
     async def _follow(self, before: Any) -> None:  # noqa: ANN401 -- its class was loaded from another source text
         users = before.users & set(self.scheduler.clients)
@@ -72,10 +80,11 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
             self.users |= users
             self.uploads, self.installed = before.uploads, before.installed
             self.receipts, self.failures = before.receipts, before.failures
+            self.archive = before.archive
             before.installed = None
-        elif users:
+        elif users or before.archive:
             msg = (
-                f"the cluster runs the code {old['digest'][:12]} for {len(users)} client(s), "
+                f"the cluster runs the code {old['digest'][:12]} for {len(users) or 1} client(s), "
                 f"so {new['digest'][:12]} can't be put beside it: use a cluster of your own, or wait for them"
             )
             raise RuntimeError(msg)
@@ -133,14 +142,16 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         async with self.lock:
             holder: Any = self.scheduler.plugins[NAME]  # the call may have come to the one before
             installed = await asyncio.to_thread(self._install, holder.uploads.pop(user, None), sha256)
-            if holder.installed is None:
-                activate(self.reference, installed)
-                holder.installed = installed
-            else:
-                os.close(installed.lease)
-            told = receipt(self.reference, installed, start)
-            address = self.scheduler.address
-            holder.receipts[address] = told | {"role": "scheduler", "name": "scheduler", "address": address}
+            holder._use(installed, start)
+
+    def _use(self, installed: Installed, start: float) -> None:
+        if self.installed is None:
+            activate(self.reference, installed)
+            self.installed = installed
+        else:
+            os.close(installed.lease)
+        told, address = receipt(self.reference, installed, start), self.scheduler.address
+        self.receipts[address] = told | {"role": "scheduler", "name": "scheduler", "address": address}
 
     def _install(self, upload: str | None, sha256: str) -> Installed:
         if not upload:
@@ -156,6 +167,16 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
                 os.replace(sent, self.cache.path(self.reference["digest"], "archive"))
         finally:
             shutil.rmtree(upload)
+        return installed
+
+    def _install_from(self, archive: str) -> Installed:
+        """Install a file that stays where it is; late nodes of other hosts find a copy in the cache."""
+        installed = self.cache.install(self.reference, [("driver", lambda: _read(archive)), *store(self.reference)])
+        with self.cache.locked(self.reference["digest"]):
+            kept = self.cache.path(self.reference["digest"], "archive")
+            if not os.path.exists(kept):
+                shutil.copyfile(archive, f"{kept}.part")
+                os.replace(f"{kept}.part", kept)
         return installed
 
     async def chunk(self, digest: str, offset: int) -> bytes:
@@ -195,7 +216,7 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
             if cut_short := holder.uploads.pop(user, None):
                 shutil.rmtree(cut_short, ignore_errors=True)
             holder.users = (holder.users - {user}) & set(self.scheduler.clients)
-            if holder.users:
+            if holder.users or holder.archive:
                 return
             try:
                 await holder.unregister()

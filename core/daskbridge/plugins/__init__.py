@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from daskbridge.plugins._spec import API_VERSION, hookimpl
     from daskbridge.plugins._types import (
         ClusterPlugin,
+        Equipment,
         Orchestrator,
         PluginInfo,
         Run,
@@ -25,6 +26,7 @@ __all__ = [
     "ClusterHandle",
     "ClusterPlugin",
     "ClusterRef",
+    "Equipment",
     "Orchestrator",
     "PluginInfo",
     "Plugins",

@@ -95,11 +95,13 @@ class ClusterHandle(Protocol):
     """Hold one cluster that a provisioner started or attached to; its methods run on the core's loop.
 
     ``notes`` say what was started otherwise than asked, one sentence each; ``security`` is the
-    ``distributed.Security`` that a client needs to connect, or None.
+    ``distributed.Security`` that a client needs to connect, or None. ``equipped`` tells that the nodes were
+    started with ``run.equipment`` and in the driver's own environment, so that nothing need be registered or compared.
     """
 
     ref: ClusterRef
     notes: tuple[str, ...]
+    equipped: bool
 
     @property
     def security(self) -> object | None: ...
@@ -125,7 +127,8 @@ class Provisioner(Target, Protocol):
     """Start a cluster for a topology, or attach to one; a target that topologies are checked against.
 
     Worker names tell the group: ``<group>-<number>``, the first group being ``default``. Only
-    provisioners with the capability ``worker-groups`` need to keep to that.
+    provisioners with the capability ``worker-groups`` need to keep to that. One may also have a method
+    ``warm(topology)``: it is called as soon as a block is entered, to begin what takes long, and returns at once.
     """
 
     def validate(self, topology: Dask) -> None:

@@ -58,6 +58,18 @@ class Step:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Equipment:
+    """Hold the Dask plugins that nodes need from the start; all have names.
+
+    A provisioner that starts its own processes hands ``scheduler`` to the scheduler and ``workers`` to every
+    worker as they start, says so by its handle's ``equipped``, and saves the round trips of registering them.
+    """
+
+    scheduler: tuple[SchedulerPlugin, ...] = ()
+    workers: tuple[WorkerPlugin, ...] = ()
+
+
 def _nothing(*_: object) -> None:
     """Do nothing."""
 
@@ -70,6 +82,7 @@ class Run:
     ``code_root`` is where the orchestrator says that the user's project lies, if it knows;
     ``entry`` is the module of the decorated function, which nodes must be able to import. When
     the run closes, ``steps`` are all that it took and ``error`` is what its body ended in, if any.
+    ``equipment`` is there when a provisioner provisions.
     While a provisioner provisions, ``tell(words)`` says what it waits for; displays show it. It may
     set ``hint``: where a person sees why nodes don't come.
     """
@@ -84,6 +97,7 @@ class Run:
     ref: ClusterRef | None = None
     steps: tuple[Step, ...] = ()
     error: BaseException | None = None
+    equipment: Equipment = field(default_factory=Equipment, repr=False)
     tell: Callable[[str], None] = _nothing
     hint: str = ""
 

@@ -7,12 +7,14 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.cluster._logs import LogReceiver
 from daskbridge.errors import ProvisioningError
 from daskbridge.runtime._arrivals import Arrivals
 from daskbridge.runtime._delivery import deliver, take_back
+from daskbridge.runtime._equipment import alive, forward_logs, guard
 from daskbridge.runtime._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
 from daskbridge.runtime._strays import own
 from daskbridge.settings import setting
@@ -49,7 +51,7 @@ class Connection:
         self.ended = False
         #: Called then, to close what would try to reconnect.
         self.on_end: Callable[[], None] | None = None
-        self._alive = f"daskbridge_alive_{run.id}"
+        self._alive = alive(run)
         self._registered: list[Callable[[], Awaitable[Any]]] = []
 
     async def open(self, timeout: float) -> None:
@@ -84,8 +86,11 @@ class Connection:
 
     async def describe(self) -> ClusterRef:
         """Return the reference with the dashboard's link, or without where the scheduler lacks bokeh."""
-        versions = await self.client.scheduler.versions(packages=["bokeh"])
-        has_bokeh = versions["packages"].get("bokeh")
+        if self.handle.equipped:
+            has_bokeh = find_spec("bokeh") is not None
+        else:
+            versions = await self.client.scheduler.versions(packages=["bokeh"])
+            has_bokeh = bool(versions["packages"].get("bokeh"))
         return replace(self.handle.ref, dashboard_link=self.client.dashboard_link if has_bokeh else None)
 
     async def compare(self, policy: str) -> str:
@@ -93,16 +98,17 @@ class Connection:
 
         Returns what was compared, in words. Raises EnvironmentMismatch where the policy says so.
         """
-        from daskbridge.cluster._versions import mine, mismatch
-        from daskbridge.node.guard import TOPIC, RunGuard
+        from daskbridge.node.guard import TOPIC
 
-        versions = mine()
         self.client.subscribe_topic(TOPIC, self.arrivals.event)
-        guard = RunGuard(
-            versions=versions, policy=policy, exclusive=self.handle.ref.exclusive, alive=self._alive
-        )
+        if self.handle.equipped:
+            return "the driver's own environment"
+        from daskbridge.cluster._versions import mismatch
+
+        plugin = guard(self.run, exclusive=self.handle.ref.exclusive)
         # first: who joins while the others are asked is compared there
-        await self._register(guard, f"{guard.name}-{self.run.id}")
+        await self._register(plugin, f"{plugin.name}-{self.run.id}")
+        versions = plugin.versions
         if policy != "ignore":
             found = mismatch(versions, await self.client.get_versions())
             if found is not None and policy == "error":
@@ -114,7 +120,9 @@ class Connection:
     async def equip(self, plugins: list[ClusterPlugin]) -> None:
         """Register log forwarding, where the cluster is ours alone, and the plugins of plugins."""
         if self.handle.ref.exclusive and setting("forward-logs"):
-            await self.logs.start(self.client)
+            self.logs.listen(self.client)
+            if not self.handle.equipped:
+                await self.client.register_plugin(forward_logs())
         for item in plugins:
             await self._register(item.plugin, item.name)
 
@@ -123,7 +131,12 @@ class Connection:
 
         Returns what was done, in words. Raises BundleError or EnvironmentMismatch.
         """
-        done = await deliver(self.client, code, exclusive=self.handle.ref.exclusive)
+        from daskbridge.code import CodeBundle
+
+        if self.handle.equipped and isinstance(code, CodeBundle):
+            done = f"{code.digest[:12]} from the start"
+        else:
+            done = await deliver(self.client, code, exclusive=self.handle.ref.exclusive)
         self.code = code
         return done
 

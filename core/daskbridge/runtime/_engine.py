@@ -14,6 +14,7 @@ from daskbridge.errors import ClusterLost, DaskbridgeError, ProvisioningError, R
 from daskbridge.plugins import Run, plugins
 from daskbridge.runtime._check import Checked, check_run
 from daskbridge.runtime._connection import Connection
+from daskbridge.runtime._equipment import equipment
 from daskbridge.runtime._timeline import Timeline
 from daskbridge.runtime._watch import Watch
 from daskbridge.settings import setting
@@ -136,6 +137,7 @@ class Engine:
     async def _start(self, checked: Checked) -> None:
         async with self.timeline.step("provision") as progress:
             self.run.tell = progress.say
+            self.run.equipment = await in_thread(lambda: equipment(self.run, checked.code))
             self.handle = await checked.provisioner.provision(self.run.topology, self.run)
             self._stack.push_async_callback(self.handle.close, "the run ended")
             self.notes += self.handle.notes

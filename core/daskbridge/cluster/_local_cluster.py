@@ -1,0 +1,226 @@
+"""The driver's handle on the processes of one local cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import os
+import pickle
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from daskbridge._threads import in_thread
+from daskbridge.cluster._zygote import Zygote, lifelines
+from daskbridge.errors import ProvisioningError
+from daskbridge.plugins._provisioner import ClusterRef
+from daskbridge.settings import setting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from daskbridge.cluster._fit import Share
+    from daskbridge.plugins import Run
+    from daskbridge.topology import Dask
+
+logger = logging.getLogger("daskbridge")
+
+#: Seconds for nodes to end before they are killed, and for the news of it.
+GRACE, NEWS = 5.0, 5.0
+#: Seconds after which a worker without a scheduler gives up.
+DEATH_TIMEOUT = 60
+#: Bytes of a log's end, and lines of it in a message.
+TAIL, SHOWN = 64 * 1024, 20
+
+
+class LocalCluster:
+    """Hold one local cluster and its directory; lives on the core's loop."""
+
+    ref: ClusterRef
+    equipped = True
+
+    def __init__(self, zygote: Zygote, name: str, notes: tuple[str, ...]) -> None:
+        self.notes = notes
+        self.security: Any = None
+        self._name = name
+        self._zygote = zygote
+        self._directory = Path(tempfile.mkdtemp(prefix=f"daskbridge-{name}-"))
+        self._lifeline: int | None = None
+        self._groups: Mapping[str, Any] = {}
+        self._scheduler: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._closed = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
+        self._failure: str | None = None
+        self._failed: list[str] = []
+        self._served = False
+
+    @classmethod
+    async def start(
+        cls, zygote: Zygote, run: Run, topology: Dask, shares: Mapping[str, Share], notes: tuple[str, ...]
+    ) -> Self:
+        """Start all nodes and wait for the scheduler. Raises ProvisioningError; then nothing is left."""
+        cluster = cls(zygote, run.id, notes)
+        try:
+            if setting("tls"):
+                cluster.security = await asyncio.wrap_future(zygote.security)
+            await cluster._start(run, topology, shares)
+        except BaseException:
+            await asyncio.shield(cluster.close("failed to start"))
+            raise
+        return cluster
+
+    async def scale(self, group: str, number: int) -> None:
+        """Start or end workers of one group; data of those that end moves to the others."""
+        if group not in self._groups:
+            msg = f"there is no worker group {group!r}; there are: {', '.join(sorted(self._groups))}"
+            raise ProvisioningError(msg)
+        await self._zygote.order(order="scale", cluster=self._name, group=group, number=number)
+
+    async def failure(self) -> str | None:
+        """Say which process ended, or why not one worker could start."""
+        return self._failure
+
+    async def logs(self) -> Mapping[str, str]:
+        """Return the last lines of each node's output, by the node's name."""
+        return {file.stem: _tail(file) for file in sorted(self._directory.glob("*.log"))}
+
+    async def close(self, reason: str = "") -> None:
+        """End all nodes, then remove their directory."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close(reason))
+        await asyncio.shield(self._closing)
+
+    def request_close(self) -> None:
+        """Cut the lifeline: each node notices, and ends."""
+        lifeline, self._lifeline = self._lifeline, None
+        if lifeline is not None:
+            lifelines.discard(lifeline)
+            os.close(lifeline)
+
+    async def _start(self, run: Run, topology: Dask, shares: Mapping[str, Share]) -> None:
+        self._groups = shares
+        theirs, self._lifeline = os.pipe()
+        lifelines.add(self._lifeline)
+        try:
+            await self._zygote.start(self._name, self._told, theirs, **self._order(run, topology, shares))
+        finally:
+            os.close(theirs)
+        address = await self._scheduler
+        owner = f"process {os.getpid()}: the nodes end when it does"
+        self.ref = ClusterRef(kind="local", name=self._name, scheduler_address=address, owner=owner)
+
+    def _told(self, told: dict[str, Any]) -> None:
+        """Take what the supervisor tells."""
+        event, name = told["event"], told.get("name")
+        if event == "started" and name == "scheduler":
+            if not self._scheduler.done():
+                self._scheduler.set_result(told["address"])
+        elif event == "started":
+            self._served, self._failure = True, None
+        elif event == "failed":
+            self._failed.append(f"worker {name} could not start: {told['error']}")
+            if not self._served and told["left"] == 0:
+                self._fail("\n".join([*self._failed, _tail(self._directory / f"{name}.log", SHOWN)]))
+        elif event == "ended":
+            log = _tail(self._directory / "scheduler.log", SHOWN)
+            self._fail(f"the scheduler process ended ({told['why']}):\n{log}")
+        elif event == "gone":
+            self._fail(self._zygote.epitaph())
+            self._closed.set()
+        elif event == "closed":
+            self._closed.set()
+
+    def _fail(self, words: str) -> None:
+        self._failure = words
+        if not self._scheduler.done():
+            self._scheduler.set_exception(ProvisioningError(words))
+
+    async def _close(self, reason: str) -> None:
+        if self._lifeline is not None and not self._closed.is_set():
+            try:
+                await self._zygote.order(order="close", cluster=self._name, reason=reason or "the cluster closes")
+                async with asyncio.timeout(GRACE + NEWS):
+                    await self._closed.wait()
+            except (ProvisioningError, TimeoutError):
+                self._zygote.kill()  # it does not answer, or is dead: its children end with it
+        self._zygote.leave(self._name)
+        self.request_close()
+        if self._scheduler.done() and not self._scheduler.cancelled():
+            self._scheduler.exception()  # told already, or nobody waits any more
+        await in_thread(lambda: _remove(self._directory))
+
+    def _order(self, run: Run, topology: Dask, shares: Mapping[str, Share]) -> dict[str, Any]:
+        from dask.config import get
+
+        security = self.security
+        equipment = run.equipment
+        default = topology.workers
+        return {
+            "directory": str(self._directory),
+            "grace": GRACE,
+            "terminate": get("distributed.worker.memory.terminate", config=_configured(topology.config)),
+            "all": {
+                "security": {name: getattr(security, name) for name in SECRETS} if security else None,
+                "scheduler_plugins": _packed(equipment.scheduler),
+                "worker_plugins": _packed(equipment.workers),
+            },
+            "scheduler": {
+                "env": dict(topology.scheduler.env),
+                "adapt": None
+                if default.max_workers is None
+                else {"minimum": shares["default"].number, "maximum": default.max_workers},
+            },
+            "groups": {
+                name: {
+                    "number": share.number,
+                    "env": dict(topology.groups[name].env),
+                    "keywords": {
+                        "nthreads": share.threads,
+                        "memory_limit": share.memory,
+                        "resources": dict(topology.groups[name].abstract_resources),
+                        "local_directory": topology.groups[name].local_directory or str(self._directory),
+                        "death_timeout": DEATH_TIMEOUT,
+                    },
+                }
+                for name, share in shares.items()
+            },
+        }
+
+
+#: What a node needs of a ``distributed.Security``.
+SECRETS = ("require_encryption", "tls_ca_file", "tls_scheduler_cert", "tls_scheduler_key")
+SECRETS += ("tls_worker_cert", "tls_worker_key", "tls_client_cert", "tls_client_key")
+
+
+def _packed(plugins: Iterable[object]) -> list[str]:
+    return [base64.b64encode(pickle.dumps(plugin)).decode() for plugin in plugins]
+
+
+def _configured(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Dask's configuration as nodes have it."""
+    import dask.config
+    import distributed  # noqa: F401 -- it brings the defaults
+
+    return dask.config.merge(dask.config.config, dask.config.expand_environment_variables(dict(config)))
+
+
+def _tail(file: Path, lines: int = 200) -> str:
+    """Return the last lines of a log; empty if there is none."""
+    try:
+        with file.open("rb") as output:
+            output.seek(max(0, os.fstat(output.fileno()).st_size - TAIL))
+            return "\n".join(output.read().decode("utf-8", "replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
+
+def _remove(directory: Path) -> None:
+    """Remove what can be removed: what stays is no reason to fail a body that succeeded."""
+    try:
+        shutil.rmtree(directory)
+    except OSError as error:
+        shutil.rmtree(directory, ignore_errors=True)  # the first error kept it from the rest
+        if directory.exists():
+            logger.warning("the local cluster's directory %s could not be removed: %s", directory, error)

@@ -1,0 +1,218 @@
+"""The driver's side of the process from which local clusters are born."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from daskbridge.errors import ProvisioningError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from distributed import Security
+
+    #: Takes what the process tells of one cluster; ``{"event": "gone"}`` when the process has ended.
+    Listener = Callable[[dict[str, Any]], None]
+
+_PROGRAM = "from daskbridge.cluster.local_zygote import main; main()"
+#: What every process of a local cluster starts with, unless the driver's environment or Dask's configuration
+#: says otherwise: Dask's own nannies do the same.
+DEFAULTS = {
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "6640",
+}
+#: The driver's ends of the pipes whose closing ends a cluster; a forked child lets go of them.
+lifelines: set[int] = set()
+#: Seconds that an ending driver waits for the process, which ends at once when it has no clusters.
+LAST_CHANCE = 5.0
+TAIL = 20
+
+
+class Zygote:
+    """Start the process, give it orders and hear what it tells, on the core's loop.
+
+    A thread of its own starts it and waits for its end: the kernel ends the process should that thread be gone. The process
+    stays warm for clusters that follow with the same environment, and ends by itself when it has been idle for a while.
+    """
+
+    _all: ClassVar[dict[object, Zygote]] = {}
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, environ: Mapping[str, str], *, fork: bool, warm: float) -> None:
+        self._control, theirs = socket.socketpair()
+        self._control.setblocking(False)
+        #: Certificates for all clusters of this process; made on first use.
+        self._security: Future[Security] | None = None
+        self._environ = dict(environ)
+        self._settings = {"fork": fork, "warm": warm, "defaults": [*DEFAULTS.keys() - environ.keys()]}
+        self._listeners: dict[str, Listener] = {}
+        self._rest = b""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sending = asyncio.Lock()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the process may write
+        self._process: subprocess.Popen[bytes]
+        self.ended = False
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._own, args=(theirs,), name="daskbridge-local", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def acquire(cls, environ: Mapping[str, str], *, fork: bool, warm: float) -> Self:
+        """Return the warm process for this environment, or start one; any thread may call, nothing is waited for."""
+        key = (frozenset(environ.items()), fork, warm)
+        with cls._lock:
+            cls._all = {known: zygote for known, zygote in cls._all.items() if not zygote.ended}
+            found = cls._all.get(key)
+            if found is None or not found._fits():
+                found = cls._all[key] = cls(environ, fork=fork, warm=warm)
+            return found  # type: ignore[return-value] -- there are no subclasses
+
+    @property
+    def security(self) -> Future[Security]:
+        """Return temporary certificates, which a thread begins to make on first use."""
+        if self._security is None:
+            self._security = Future()
+            threading.Thread(target=self._certify, name="daskbridge-call", daemon=True).start()
+        return self._security
+
+    async def start(self, cluster: str, listener: Listener, lifeline: int, **order: Any) -> None:  # noqa: ANN401 -- any JSON
+        """Have a cluster started; the read end of its lifeline goes along. Raises ProvisioningError."""
+        self._attend()
+        self._listeners[cluster] = listener
+        await self.order(lifeline, order="start", cluster=cluster, **order)
+
+    async def order(self, lifeline: int | None = None, **order: Any) -> None:  # noqa: ANN401 -- any JSON
+        """Give an order. Raises ProvisioningError if the process has ended."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with self._sending:
+                await loop.sock_sendall(self._control, json.dumps(order).encode())
+                if lifeline is not None:
+                    socket.send_fds(self._control, [b"\n"], [lifeline])
+                else:
+                    await loop.sock_sendall(self._control, b"\n")
+        except OSError as error:
+            raise ProvisioningError(self.epitaph()) from error
+
+    def leave(self, cluster: str) -> None:
+        """Hear no more of a cluster; with the last one the loop is let go."""
+        self._listeners.pop(cluster, None)
+        if not self._listeners and self._loop is not None:
+            self._loop.remove_reader(self._control)
+            self._loop = None
+
+    @property
+    def expired(self) -> bool:
+        """Tell whether it has ended because it was idle for long: an order may have come just too late."""
+        return self.ended and self._process.returncode == 0
+
+    def kill(self) -> None:
+        """End the process at once: its clusters end with it."""
+        self._started.wait()
+        self._process.kill()
+
+    def epitaph(self) -> str:
+        """Say how the process ended, with its last lines."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").splitlines()[-TAIL:]
+        code = self._process.returncode if self._started.is_set() else None
+        return "\n".join([f"the process that supervises local clusters ended (exit code {code})", *lines])
+
+    def _fits(self) -> bool:
+        """Tell whether the running loop may hear it: one loop at a time can."""
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            return True
+        return self._loop is None or self._loop is running
+
+    def _own(self, theirs: socket.socket) -> None:
+        settings = {"DASKBRIDGE_ZYGOTE": json.dumps(self._settings)}
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 -- this interpreter, without the working directory on its path
+                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno())],
+                env=DEFAULTS | self._environ | settings,
+                stdin=subprocess.DEVNULL,
+                stdout=self._errors,
+                stderr=self._errors,
+                cwd=tempfile.gettempdir(),
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        self._started.set()
+        self._process.wait()
+        self.ended = True
+
+    def _certify(self) -> None:
+        assert self._security is not None
+        try:
+            from distributed import Security
+
+            self._security.set_result(Security.temporary())
+        except BaseException as error:  # noqa: BLE001 -- raised where it is awaited
+            self._security.set_exception(error)
+
+    def _attend(self) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._control, self._hear)
+
+    def _hear(self) -> None:
+        try:
+            data = self._control.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._thread.join(LAST_CHANCE)  # it is about to end
+            self.ended = True
+            for cluster, listener in list(self._listeners.items()):
+                self.leave(cluster)
+                listener({"event": "gone"})
+            return
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            told = json.loads(line)
+            if listener := self._listeners.get(told["cluster"]):
+                listener(told)
+
+    def _end(self) -> None:
+        """Let the process end: it does as soon as nobody is at the other end."""
+        self._control.close()
+        self._thread.join(LAST_CHANCE)
+
+    @classmethod
+    def _end_all(cls) -> None:
+        for zygote in cls._all.values():
+            zygote._end()
+
+    @classmethod
+    def _forget(cls) -> None:
+        """Start afresh in a forked child: the processes end with the driver, not with its last child."""
+        cls._lock = threading.Lock()
+        for zygote in cls._all.values():
+            zygote._control.close()
+        cls._all.clear()
+        for lifeline in lifelines:
+            with suppress(OSError):
+                os.close(lifeline)
+        lifelines.clear()
+
+
+atexit.register(Zygote._end_all)  # noqa: SLF001 -- of this module
+os.register_at_fork(after_in_child=Zygote._forget)  # noqa: SLF001 -- as above

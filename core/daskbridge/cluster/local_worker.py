@@ -1,0 +1,32 @@
+"""A worker that starts with its plugins, and that says why it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distributed import Status, Worker
+
+
+class LocalWorker(Worker):
+    """Be a worker without a nanny: the supervising process does what a nanny would."""
+
+    #: Why it was closed; empty while it runs.
+    reason = ""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:  # noqa: ANN401 -- those of Dask's worker
+        super().__init__(*arguments, **keywords)
+        self._equipped = {plugin.name for plugin in keywords["plugins"]}
+
+    async def plugin_add(self, plugin: Any, name: str | None = None, **told: Any) -> Any:  # noqa: ANN401 -- as inherited
+        """Set up a plugin, unless it is one of those with which this worker has started.
+
+        The scheduler sends these to every newcomer: one from elsewhere has them from there only.
+        """
+        if self.status == Status.init and name in self._equipped:
+            return {"status": "OK"}
+        return await super().plugin_add(plugin=plugin, name=name, **told)
+
+    async def close(self, *arguments: Any, reason: str = "worker-close", **told: Any) -> Any:  # noqa: ANN401 -- as inherited
+        """Close the worker, and keep the first reason."""
+        self.reason = self.reason or reason
+        return await super().close(*arguments, reason=reason, **told)

@@ -1,0 +1,222 @@
+"""The process from which local clusters are born: it imports ``distributed`` once, then forks and supervises.
+
+It has one thread and never runs an event loop, so that a fork is safe. It ends with its driver, or
+when it has been idle for a while.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from daskbridge.cluster._process import die_with_parent
+from daskbridge.cluster.local_birth import Node, bear
+
+if TYPE_CHECKING:
+    from daskbridge.cluster.local_family import Family
+
+
+def main() -> None:
+    """Serve the driver at the other end of the socket whose descriptor is the first argument."""
+    die_with_parent(signal.SIGTERM)
+    control = socket.socket(fileno=int(sys.argv[1]))
+    settings = json.loads(os.environ.pop("DASKBRIDGE_ZYGOTE"))
+    if settings["fork"]:
+        _preload(settings, control)
+    Zygote(control, fork=settings["fork"] and _single(), warm=settings["warm"]).serve()
+
+
+def _preload(settings: dict[str, Any], control: socket.socket) -> None:
+    """Import what nodes need, once; start anew if Dask's configuration wants another environment."""
+    import distributed  # noqa: F401 -- the point of it all
+    import dask.config
+
+    from daskbridge.cluster import (  # noqa: F401 -- as well
+        local_dashboard,
+        local_node,
+        local_orders,
+        local_worker,
+    )
+
+    wanted: dict[str, str] = {}
+    for key in ("pre-spawn-environ", "environ"):
+        values = dask.config.get(f"distributed.nanny.{key}")
+        wanted |= {name: str(value) for name, value in values.items() if value is not None}
+    ours = {name for name in wanted if name in settings["defaults"] or name not in os.environ}
+    changed = {name: wanted[name] for name in ours if os.environ.get(name) != wanted[name]}
+    if changed:
+        settings["defaults"] = [name for name in settings["defaults"] if name not in wanted]
+        os.set_inheritable(control.fileno(), True)
+        environ = os.environ | changed | {"DASKBRIDGE_ZYGOTE": json.dumps(settings)}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)
+    gc.collect()
+    gc.freeze()
+
+
+def _single() -> bool:
+    """Tell whether this process has one thread: what a library started at its import makes a fork unsafe."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+
+
+class Zygote:
+    """Take orders for clusters and supervise the processes of all of them, in one loop."""
+
+    def __init__(self, control: socket.socket, *, fork: bool, warm: float) -> None:
+        self._control = control
+        self._fork = fork
+        self._warm = warm
+        self._families: dict[str, Family] = {}
+        self._nodes: dict[int, tuple[Family, Node]] = {}
+        self._rest = b""
+        self._lifelines: list[int] = []
+        self._driver = True
+        self._terminated = False
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ, self._hear)
+        wake, self._woken = socket.socketpair()
+        for end in (wake, self._woken):
+            end.setblocking(False)
+        self._wake = wake
+        signal.set_wakeup_fd(wake.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._terminate)
+        self._selector.register(self._woken, selectors.EVENT_READ, lambda: self._woken.recv(4096))
+
+    def serve(self) -> None:
+        """Do what is ordered until the driver ends, or nothing has been ordered for a while."""
+        idle = time.monotonic()
+        while True:
+            now = time.monotonic()
+            if self._terminated:
+                self._lose("SIGTERM")
+            due = min((family.tick(now) for family in self._families.values()), default=idle + self._warm)
+            if any(family.closed for family in self._families.values()):
+                self._forget_closed()
+                idle = now
+                continue
+            if not self._families and (now >= due or not self._driver):
+                return
+            for key, _ in self._selector.select(max(0, due - now)):
+                key.data()
+            self._reap()
+
+    def bear(self, family: Family, spec: dict[str, Any], group: str | None, limit: int | None) -> Node:
+        """Start one node."""
+        pid, line = bear(spec, family.lifeline, lambda: self._shed(family.lifeline), fork=self._fork)
+        node = Node(spec["name"], group, limit, pid, line, time.monotonic())
+        self._nodes[pid] = (family, node)
+        self._selector.register(line, selectors.EVENT_READ, lambda: self._listen(family, node))
+        return node
+
+    def tell(self, **message: Any) -> None:  # noqa: ANN401 -- any JSON
+        """Report to the driver, while there is one."""
+        if self._driver:
+            try:
+                self._control.sendall(json.dumps(message).encode() + b"\n")
+            except OSError:
+                self._lose("its driver ended")
+
+    def _hear(self) -> None:
+        """Take orders; each start of a cluster comes with its lifeline."""
+        try:
+            data, lifelines, *_ = socket.recv_fds(self._control, 1 << 16, 8)
+        except OSError:
+            data, lifelines = b"", []
+        if not data:
+            self._lose("its driver ended")
+            return
+        self._lifelines += lifelines
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._obey(json.loads(line))
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        name = order["cluster"]
+        if order["order"] == "start":
+            from daskbridge.cluster.local_family import Family
+
+            lifeline = self._lifelines.pop(0)
+            family = self._families[name] = Family(self, order, lifeline)
+            self._selector.register(
+                lifeline, selectors.EVENT_READ, lambda: self._cut(family, "its end was asked for, or its driver ended")
+            )
+            family.start()
+        elif family := self._families.get(name):  # else it has ended meanwhile
+            if order["order"] == "scale":
+                family.scale(order["group"], order["number"])
+            else:
+                family.close(order["reason"])
+
+    def _cut(self, family: Family, reason: str) -> None:
+        self._selector.unregister(family.lifeline)
+        family.close(reason)
+
+    def _listen(self, family: Family, node: Node) -> None:
+        messages = node.said()
+        if messages is None:
+            self._selector.unregister(node.socket)
+            node.socket.close()
+            return
+        for message in messages:
+            family.said(node, message)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            family, node = self._nodes.pop(pid)
+            while node.socket.fileno() >= 0:  # its last words
+                self._listen(family, node)
+            family.exited(node, status)
+
+    def _forget_closed(self) -> None:
+        for name, family in list(self._families.items()):
+            if not family.closed:
+                continue
+            del self._families[name]
+            if family.lifeline in self._selector.get_map():
+                self._selector.unregister(family.lifeline)
+            os.close(family.lifeline)
+            if not self._driver:
+                family.abandoned()
+
+    def _terminate(self, *_: object) -> None:
+        """Note a SIGTERM: the loop, which it wakes, does the rest."""
+        self._terminated = True
+
+    def _lose(self, reason: str) -> None:
+        """End all clusters, since nobody is left to use them."""
+        if self._driver:
+            self._driver = False
+            self._selector.unregister(self._control)
+        for family in self._families.values():
+            family.close(reason)
+
+    def _shed(self, lifeline: int) -> None:
+        """Close, in a new node, what belongs to this process; its lifeline stays open there."""
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+            elif key.fd != lifeline:
+                os.close(key.fd)
+        self._selector.close()
+        self._control.close()
+        self._wake.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Gather the Dask plugins that the nodes of a run need from the start."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from daskbridge.plugins import Equipment
+from daskbridge.settings import setting
+
+if TYPE_CHECKING:
+    from distributed import SchedulerPlugin, WorkerPlugin
+
+    from daskbridge.code import CodeBundle, InstalledCode
+    from daskbridge.node.guard import RunGuard
+    from daskbridge.node.logs import ForwardLogs
+    from daskbridge.plugins import Run
+
+
+def equipment(run: Run, code: CodeBundle | InstalledCode | None) -> Equipment:
+    """Return what nodes get that were made for this run; imports distributed, so call it in a thread."""
+    from daskbridge.code import CodeBundle
+
+    scheduler: list[SchedulerPlugin] = [guard(run, exclusive=True)]
+    workers: list[WorkerPlugin] = []
+    if isinstance(code, CodeBundle):
+        from daskbridge.node.code import DownloadCodeBundleWorkerPlugin
+        from daskbridge.node.origin import DownloadCodeBundleSchedulerPlugin
+
+        archive = os.fspath(code.archive)
+        scheduler.append(DownloadCodeBundleSchedulerPlugin(code.reference, archive=archive))
+        workers.append(DownloadCodeBundleWorkerPlugin(code.reference))
+    if setting("forward-logs"):
+        workers.append(forward_logs())
+    return Equipment(tuple(scheduler), tuple(workers))
+
+
+def guard(run: Run, *, exclusive: bool) -> RunGuard:
+    """Return the plugin that watches who joins, and by which the driver knows its scheduler again."""
+    from daskbridge.cluster._versions import mine
+    from daskbridge.node.guard import RunGuard
+
+    policy: str = setting("environment-check")
+    return RunGuard(versions=mine(), policy=policy, exclusive=exclusive, alive=alive(run))
+
+
+def alive(run: Run) -> str:
+    """Name the operation that only the scheduler of this run knows."""
+    return f"daskbridge_alive_{run.id}"
+
+
+def forward_logs() -> ForwardLogs:
+    """Return the plugin that brings workers' lines to the driver, within the rate of the settings."""
+    from daskbridge.node.logs import ForwardLogs
+
+    return ForwardLogs(
+        level=logging.getLogger().level,
+        rate=setting("log-rate"),
+        burst=setting("log-burst"),
+        driver=(socket.gethostname(), os.getpid()),
+    )
