@@ -76,7 +76,9 @@ class LocalProvisioner:
 
     def warm(self, topology: Dask) -> None:
         """Begin what takes longest, the imports of nodes, while the driver has other things to do."""
-        self._zygote(topology)
+        zygote = self._zygote(topology)
+        if setting("tls"):
+            zygote.certify()
 
     async def provision(self, topology: Dask, run: Run) -> LocalCluster:
         """Start the nodes; the scheduler is up on return, the workers are on their way."""

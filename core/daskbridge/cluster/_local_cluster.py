@@ -64,7 +64,7 @@ class LocalCluster:
         cluster = cls(zygote, run.id, notes)
         try:
             if setting("tls"):
-                cluster.security = await asyncio.wrap_future(zygote.security)
+                cluster.security = await asyncio.wrap_future(zygote.certify())
             await cluster._start(run, topology, shares)
         except BaseException:
             await asyncio.shield(cluster.close("failed to start"))

@@ -81,9 +81,8 @@ class Zygote:
                 found = cls._all[key] = cls(environ, fork=fork, warm=warm)
             return found  # type: ignore[return-value] -- there are no subclasses
 
-    @property
-    def security(self) -> Future[Security]:
-        """Return temporary certificates, which a thread begins to make on first use."""
+    def certify(self) -> Future[Security]:
+        """Return temporary certificates, the same for all clusters of this process; a thread makes them."""
         if self._security is None:
             self._security = Future()
             threading.Thread(target=self._certify, name="daskbridge-call", daemon=True).start()

@@ -124,5 +124,5 @@ def _differ(env: dict[str, str]) -> None:
     time.tzset()
     sys.modules["__main__"] = ModuleType("__main__")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed()
+    if numbers := sys.modules.get("numpy.random"):
+        numbers.seed()

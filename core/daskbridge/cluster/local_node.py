@@ -22,6 +22,8 @@ from daskbridge.cluster._process import die_with_parent
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from distributed.core import Server
+
 #: Seconds that a worker's threads and connections get to end in order.
 GRACE = 1.0
 #: Bytes of an order at most; the first one has the plugins.
@@ -118,6 +120,7 @@ async def _scheduler(spec: dict[str, Any], line: Line) -> None:
         node.worker_plugins[plugin.name] = base64.b64decode(packed)
     try:
         await node
+        undelayed(node)
         if is_there():
             DashboardLater(node)
         line.reply(address=node.address)
@@ -146,6 +149,7 @@ async def _worker(spec: dict[str, Any], line: Line) -> None:
             **spec["keywords"],
         )
         await node
+        undelayed(node)
     except Exception as error:  # noqa: BLE001 -- whatever keeps a worker from starting is reported
         line.reply(error=f"{type(error).__name__}: {error}")
         return
@@ -157,6 +161,16 @@ async def _worker(spec: dict[str, Any], line: Line) -> None:
 
 async def _nothing(order: dict[str, Any]) -> None:
     """Know no order but the end."""
+
+
+def undelayed(node: Server) -> None:
+    """Let every connection to ``node`` send small packets at once, from its TLS handshake on.
+
+    Dask does so after the handshake only, whose last packets would wait 40 ms for an acknowledgement.
+    """
+    for listener in node.listeners:
+        for listening in listener.tcp_server._sockets.values():  # noqa: SLF001 -- accepted sockets inherit it
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def unpacked(plugins: list[str]) -> list[Any]:

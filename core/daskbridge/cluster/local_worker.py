@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from distributed import Status, Worker
+from distributed import Worker
 
 
 class LocalWorker(Worker):
@@ -22,7 +22,8 @@ class LocalWorker(Worker):
 
         The scheduler sends these to every newcomer: one from elsewhere has them from there only.
         """
-        if self.status == Status.init and name in self._equipped:
+        if name in self._equipped:  # as the scheduler's answer to its registration, and only there
+            self._equipped.remove(name)
             return {"status": "OK"}
         return await super().plugin_add(plugin=plugin, name=name, **told)
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import gc
 import json
 import os
+import pickle
 import selectors
 import signal
 import socket
 import sys
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.cluster._process import die_with_parent
@@ -37,6 +39,8 @@ def _preload(settings: dict[str, Any], control: socket.socket) -> None:
     """Import what nodes need, once; start anew if Dask's configuration wants another environment."""
     import distributed  # noqa: F401 -- the point of it all
     import dask.config
+    from tornado import netutil
+    from tornado.platform import asyncio  # noqa: F401 -- as well
 
     from daskbridge.cluster import (  # noqa: F401 -- as well
         local_dashboard,
@@ -44,6 +48,7 @@ def _preload(settings: dict[str, Any], control: socket.socket) -> None:
         local_orders,
         local_worker,
     )
+    from daskbridge.node.guard import RunGuard
 
     wanted: dict[str, str] = {}
     for key in ("pre-spawn-environ", "environ"):
@@ -56,6 +61,14 @@ def _preload(settings: dict[str, Any], control: socket.socket) -> None:
         os.set_inheritable(control.fileno(), True)
         environ = os.environ | changed | {"DASKBRIDGE_ZYGOTE": json.dumps(settings)}
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)
+    for role in ("scheduler", "worker"):
+        for route in dask.config.get(f"distributed.{role}.http.routes"):
+            import_module(route)
+    # what plugins travel as is compiled here, once
+    pickle.loads(pickle.dumps(RunGuard(versions={}, policy="ignore", exclusive=True, alive="")))  # noqa: S301 -- ours
+    certificates = getattr(netutil, "_client_ssl_defaults", None)
+    if callable(certificates):
+        certificates()  # else each node would read the system's for its first connection, in vain
     gc.collect()
     gc.freeze()
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from daskbridge.runtime._timeline import Progress
 
 #: Seconds between two looks, at first and at most.
-LOOK, SLOW_LOOK = 0.1, 1.0
+LOOK, SLOW_LOOK = 0.01, 1.0
+#: Seconds between two looks at the connection.
+WATCH = 0.1
 #: Workers turned away after which a start is given up: a platform replaces them for ever.
 MOST_REFUSED = 3
 
@@ -46,7 +48,7 @@ class Arrivals:
         looking, connected = asyncio.ensure_future(self._until_ready(progress)), time.monotonic()
         try:
             while not looking.done():
-                await asyncio.wait({looking}, timeout=LOOK)
+                await asyncio.wait({looking}, timeout=WATCH)
                 if self._connection.running:
                     connected = time.monotonic()
                 elif time.monotonic() - connected > setting("lost-timeout"):

@@ -46,6 +46,7 @@ class Transient:
         if self._options.asynchronous:
             msg = "an asynchronous client needs a running loop; use 'async with', or drop asynchronous=True"
             raise TypeError(msg)
+        self._options.warm()
         engine = Engine(self._options)
         self._enter()
         self._engine, self._loop = engine, LoopThread.acquire()
@@ -67,6 +68,7 @@ class Transient:
 
     async def __aenter__(self) -> Cluster:
         # in threads: what is imported for these would block the caller's loop
+        await in_thread(self._options.warm)
         engine = await in_thread(lambda: Engine(self._options))
         self._enter()
         try:

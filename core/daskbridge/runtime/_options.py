@@ -53,6 +53,12 @@ class Options:
             check(self.topology, provisioner)
             provisioner.validate(self.topology)
 
+    def warm(self) -> None:
+        """Let a provisioner that can begin what takes long, before this process begins its own imports."""
+        warm: Callable[[Dask], None] | None = getattr(self.resolve(), "warm", None)
+        if warm is not None:
+            warm(self.topology)
+
     def resolve(self) -> Provisioner:
         """Return the provisioner; start nothing.
 
