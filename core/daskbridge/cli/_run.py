@@ -75,7 +75,7 @@ def run(  # noqa: PLR0913 -- each is an option of the command
             on_interrupt=lambda: signals.give(signal.SIGTERM),
         ) as cluster,
     ):
-        exit_code = _call(command, cluster.scheduler_address, signals)
+        exit_code = _call(command, cluster.environment(), signals)
     if as_json:
         import json
         from dataclasses import asdict
@@ -109,11 +109,10 @@ def _source(code: Path | None, command: tuple[str, ...]) -> CodeSpec:
     return spec
 
 
-def _call(command: tuple[str, ...], address: str, signals: _Signals) -> int:
-    environ = os.environ | {"DASK_SCHEDULER_ADDRESS": address}
+def _call(command: tuple[str, ...], environ: dict[str, str], signals: _Signals) -> int:
     signals.hold()
     try:
-        process = subprocess.Popen(command, env=environ, process_group=0)  # noqa: S603 -- it is the user's own
+        process = subprocess.Popen(command, env=os.environ | environ, process_group=0)  # noqa: S603 -- it is the user's own
     except OSError as error:
         click.echo(f"daskbridge: {command[0]!r} can't be executed: {error.strerror}", err=True)
         return NOT_EXECUTABLE

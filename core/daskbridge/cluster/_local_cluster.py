@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from daskbridge._threads import in_thread
+from daskbridge.cluster._tls import secrets
 from daskbridge.cluster._zygote import Zygote, lifelines
 from daskbridge.errors import ProvisioningError
 from daskbridge.plugins._provisioner import ClusterRef
@@ -41,11 +42,12 @@ class LocalCluster:
     ref: ClusterRef
     equipped = True
 
-    def __init__(self, zygote: Zygote, name: str, notes: tuple[str, ...]) -> None:
+    def __init__(self, zygote: Zygote, name: str, environ: Mapping[str, str], notes: tuple[str, ...]) -> None:
         self.notes = notes
         self.security: Any = None
         self._name = name
         self._zygote = zygote
+        self._environ = environ
         self._directory = Path(tempfile.mkdtemp(prefix=f"daskbridge-{name}-"))
         self._lifeline: int | None = None
         self._groups: Mapping[str, Any] = {}
@@ -61,7 +63,9 @@ class LocalCluster:
         cls, zygote: Zygote, run: Run, topology: Dask, shares: Mapping[str, Share], notes: tuple[str, ...]
     ) -> Self:
         """Start all nodes and wait for the scheduler. Raises ProvisioningError; then nothing is left."""
-        cluster = cls(zygote, run.id, notes)
+        from daskbridge.cluster._local import node_environment
+
+        cluster = cls(zygote, run.id, node_environment(topology.config), notes)
         try:
             if setting("tls"):
                 cluster.security = await asyncio.wrap_future(zygote.certify())
@@ -86,10 +90,10 @@ class LocalCluster:
         """Return the last lines of each node's output, by the node's name."""
         return {file.stem: _tail(file) for file in sorted(self._directory.glob("*.log"))}
 
-    async def close(self, reason: str = "") -> None:
+    async def close(self, reason: str = "") -> None:  # noqa: ARG002 -- the contract's signature
         """End all nodes, then remove their directory."""
         if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close(reason))
+            self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
 
     def request_close(self) -> None:
@@ -137,10 +141,10 @@ class LocalCluster:
         if not self._scheduler.done():
             self._scheduler.set_exception(ProvisioningError(words))
 
-    async def _close(self, reason: str) -> None:
+    async def _close(self) -> None:
         if self._lifeline is not None and not self._closed.is_set():
             try:
-                await self._zygote.order(order="close", cluster=self._name, reason=reason or "the cluster closes")
+                await self._zygote.order(order="close", cluster=self._name, reason="the cluster closes")
                 async with asyncio.timeout(GRACE + NEWS):
                     await self._closed.wait()
             except (ProvisioningError, TimeoutError):
@@ -154,7 +158,6 @@ class LocalCluster:
     def _order(self, run: Run, topology: Dask, shares: Mapping[str, Share]) -> dict[str, Any]:
         from dask.config import get
 
-        security = self.security
         equipment = run.equipment
         default = topology.workers
         return {
@@ -162,7 +165,8 @@ class LocalCluster:
             "grace": GRACE,
             "terminate": get("distributed.worker.memory.terminate", config=_configured(topology.config)),
             "all": {
-                "security": {name: getattr(security, name) for name in SECRETS} if security else None,
+                "environ": self._environ,
+                "security": secrets(self.security),
                 "scheduler_plugins": _packed(equipment.scheduler),
                 "worker_plugins": _packed(equipment.workers),
             },
@@ -187,11 +191,6 @@ class LocalCluster:
                 for name, share in shares.items()
             },
         }
-
-
-#: What a node needs of a ``distributed.Security``.
-SECRETS = ("require_encryption", "tls_ca_file", "tls_scheduler_cert", "tls_scheduler_key")
-SECRETS += ("tls_worker_cert", "tls_worker_key", "tls_client_cert", "tls_client_key")
 
 
 def _packed(plugins: Iterable[object]) -> list[str]:

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from daskbridge.cluster.local_birth import AT_START
 from daskbridge.errors import ProvisioningError
 
 if TYPE_CHECKING:
@@ -58,11 +59,12 @@ class Zygote:
         #: Certificates for all clusters of this process; made on first use.
         self._security: Future[Security] | None = None
         self._environ = dict(environ)
-        self._settings = {"fork": fork, "warm": warm, "defaults": [*DEFAULTS.keys() - environ.keys()]}
+        self._settings = {"fork": fork, "warm": warm, "defaults": sorted(DEFAULTS.keys() - environ.keys())}
         self._listeners: dict[str, Listener] = {}
         self._rest = b""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sending = asyncio.Lock()
+        self._last: list[str] = []
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the process may write
         self._process: subprocess.Popen[bytes]
         self.ended = False
@@ -72,10 +74,15 @@ class Zygote:
 
     @classmethod
     def acquire(cls, environ: Mapping[str, str], *, fork: bool, warm: float) -> Self:
-        """Return the warm process for this environment, or start one; any thread may call, nothing is waited for."""
-        key = (frozenset(environ.items()), fork, warm)
+        """Return the warm process for this environment, or start one; any thread may call, nothing is waited for.
+
+        Of the environment only that counts which a process needs from its start: nodes get the rest with their orders.
+        """
+        key = (frozenset(item for item in environ.items() if item[0].startswith(AT_START)), fork, warm)
         with cls._lock:
-            cls._all = {known: zygote for known, zygote in cls._all.items() if not zygote.ended}
+            for known, zygote in list(cls._all.items()):
+                if zygote.ended and not zygote._listeners:
+                    cls._all.pop(known)._control.close()
             found = cls._all.get(key)
             if found is None or not found._fits():
                 found = cls._all[key] = cls(environ, fork=fork, warm=warm)
@@ -126,10 +133,9 @@ class Zygote:
 
     def epitaph(self) -> str:
         """Say how the process ended, with its last lines."""
-        self._errors.seek(0)
-        lines = self._errors.read().decode("utf-8", "replace").splitlines()[-TAIL:]
-        code = self._process.returncode if self._started.is_set() else None
-        return "\n".join([f"the process that supervises local clusters ended (exit code {code})", *lines])
+        self._thread.join(LAST_CHANCE)  # it has closed its end, so it is about to end
+        code = self._process.returncode
+        return "\n".join([f"the process that supervises local clusters ended (exit code {code})", *self._last])
 
     def _fits(self) -> bool:
         """Tell whether the running loop may hear it: one loop at a time can."""
@@ -154,6 +160,9 @@ class Zygote:
             )
         self._started.set()
         self._process.wait()
+        self._errors.seek(0)
+        self._last = self._errors.read().decode("utf-8", "replace").splitlines()[-TAIL:]
+        self._errors.close()
         self.ended = True
 
     def _certify(self) -> None:
@@ -178,8 +187,7 @@ class Zygote:
         except OSError:
             data = b""
         if not data:
-            self._thread.join(LAST_CHANCE)  # it is about to end
-            self.ended = True
+            self._thread.join(LAST_CHANCE)  # as in epitaph()
             for cluster, listener in list(self._listeners.items()):
                 self.leave(cluster)
                 listener({"event": "gone"})

@@ -102,25 +102,32 @@ def _become(spec: dict[str, Any], orders: socket.socket, lifeline: int, *, fork:
     os.makedirs(spec["directory"], exist_ok=True)
     os.chdir(spec["directory"])
     if not fork:
-        environ = os.environ | spec["env"]
+        environ = _environ(spec)
         for kept in (orders.fileno(), lifeline):
             os.set_inheritable(kept, True)
         program = [sys.executable, "-P", "-c", _PROGRAM, str(orders.fileno()), str(lifeline)]
         os.execve(sys.executable, program, environ)
     die_with_parent()
-    _differ(spec["env"])
+    _differ(_environ(spec))
     from daskbridge.cluster.local_node import play
 
     play(orders, lifeline)
     os._exit(0)
 
 
-def _differ(env: dict[str, str]) -> None:
+def _environ(spec: dict[str, Any]) -> dict[str, str]:
+    """Return a node's environment: this process's where it counts from the start, else the driver's, and its own."""
+    started = {name: value for name, value in os.environ.items() if name.startswith(AT_START)}
+    return spec["environ"] | started | spec["env"]
+
+
+def _differ(environ: dict[str, str]) -> None:
     """Take what a fork has in common with its siblings and must not: environment, ``__main__``, random numbers."""
     import time
     from types import ModuleType
 
-    os.environ.update(env)
+    os.environ.clear()
+    os.environ.update(environ)
     time.tzset()
     sys.modules["__main__"] = ModuleType("__main__")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]

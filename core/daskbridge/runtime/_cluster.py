@@ -11,7 +11,7 @@ from daskbridge.runtime._current import make_current, make_other_current
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from distributed import Client
+    from distributed import Client, Security
 
     from daskbridge.plugins import ClusterRef, Step
     from daskbridge.runtime._engine import Engine
@@ -59,6 +59,21 @@ class Cluster:
     def timeline(self) -> tuple[Step, ...]:
         """Return the steps of the run that have ended, with their durations."""
         return self._engine.timeline.steps
+
+    @property
+    def security(self) -> Security | None:
+        """Return what a client needs to connect where the cluster speaks TLS: ``Client(address, security=...)``."""
+        security: Security | None = self._engine.handle.security
+        return security
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which a bare ``Client()`` of another program on this machine reaches the cluster.
+
+        With TLS they hold a private key: hand them to a process that you start, and write them nowhere.
+        """
+        from daskbridge.cluster._tls import client_environment
+
+        return {"DASK_SCHEDULER_ADDRESS": self.scheduler_address, **client_environment(self.security)}
 
     @contextmanager
     def context(self) -> Iterator[Client]:

@@ -86,7 +86,7 @@ def killed(
         name = names.get(address, address)
         if address in memory:
             used = memory[address]["rss"] / 2**20
-            why = f"above its memory limit ({used:.0f} MiB in use): ended by its nanny"
+            why = f"above its memory limit ({used:.0f} MiB in use): ended by who supervises it"
         else:
             why = f"its process or its connection ended ({event.get('stimulus_id', 'no reason known')})"
         story.append(f"  {name} ({address}): {why}")

@@ -150,13 +150,13 @@ def test_a_lost_cluster_ends_the_command(project):
 
     with project.started(*RUN, sys.executable, "job.py") as process:
         assert process.stdout.readline() == "ready\n"
-        nodes = [each for each in project.processes() if "daskbridge.cluster.local_node" in each.cmdline()]
-        scheduler = min(nodes, key=psutil.Process.create_time)
+        zygote = next(each for each in project.processes() if "local_zygote" in " ".join(each.cmdline()))
+        scheduler = min(zygote.children(), key=psutil.Process.create_time)
         scheduler.kill()
         _, said = process.communicate(timeout=LONG)
 
     assert process.returncode == 125, said
-    assert "\ndaskbridge: ClusterLost: the cluster at tcp://" in said
+    assert "\ndaskbridge: ClusterLost: the cluster at tls://" in said
     assert project.left() == []
 
 

@@ -114,17 +114,14 @@ def test_a_scheduler_that_dies_ends_a_waiting_body_in_cluster_lost(drive, gone):
     driver = drive(
         HOLD.format(
             body="""
-        for pid in nodes():
-            if any("local_node" in part for part in psutil.Process(pid).cmdline()):
-                os.kill(pid, 9)
-                break
+        scheduler_of(cluster).kill()
         cluster.client.submit(time.sleep, 60).result()"""
         )
     )
     pids = next(driver.reports())["pids"]
     code, errors = driver.wait()
     assert code == 1
-    assert "daskbridge.errors.ClusterLost: the cluster at tcp://127.0.0.1:" in errors
+    assert "daskbridge.errors.ClusterLost: the cluster at tls://127.0.0.1:" in errors
     assert gone(pids, timeout=0)
 
 
@@ -234,7 +231,7 @@ def test_an_async_block_has_a_client_on_the_caller_s_loop_and_leaves_nothing(dri
     assert (told["same"], told["found"], told["current"]) == (True, [0, 2, 4], True)
     assert gone(told["pids"], timeout=0)
     assert (after["tasks"], after["threads"][0]) == (1, "MainThread")
-    assert not [name for name in after["threads"] if "daskbridge" in name]
+    assert [name for name in after["threads"] if "daskbridge" in name] == ["daskbridge-local"]
 
 
 def test_an_async_block_may_have_a_blocking_client_for_a_body_in_a_thread(drive, gone):

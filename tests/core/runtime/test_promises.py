@@ -118,9 +118,9 @@ def test_a_worker_that_was_killed_and_restarted_has_the_code(story):
 
 def test_nodes_share_neither_directory_nor_path_nor_main_with_the_driver(story):
     directory, path, main = story["where"]
-    assert directory.endswith("/workers")
+    assert directory.endswith(("/default-0", "/default-1", "/default-2"))
     assert not [entry for entry in path if entry.endswith(("/project", "/hidden"))]
-    assert main == "__mp_main__"
+    assert main == "__main__"
 
 
 def test_the_topology_s_dask_configuration_is_on_the_workers(story):
@@ -128,12 +128,12 @@ def test_the_topology_s_dask_configuration_is_on_the_workers(story):
 
 
 def test_every_process_is_gone_when_the_block_is_left(story, gone):
-    assert len(story["pids"]) >= 5
+    assert len(story["pids"]) >= 4
     assert gone(story["pids"], timeout=0)
 
 
-def test_no_thread_of_the_core_and_no_client_is_left(story):
-    assert story["threads"] == []
+def test_no_thread_of_the_core_but_that_of_the_warm_process_and_no_client_is_left(story):
+    assert story["threads"] == ["daskbridge-local"]
 
 
 def test_dask_s_configuration_is_as_it_was(story):

@@ -132,7 +132,7 @@ def test_a_killed_worker_s_error_tells_task_worker_reason_and_last_lines(told):
     assert kind == "KilledWorker"
     lines = note.splitlines()
     assert lines[0].startswith("task 'eat-")
-    assert lines[1].startswith("  default-0 (tcp://127.0.0.1:")
+    assert lines[1].startswith("  default-0 (tls://127.0.0.1:")
     assert "above its memory limit (" in lines[1]
     assert lines[-1].startswith("    | ")
 
