@@ -21,14 +21,19 @@ class Setting:
 
 SETTINGS: dict[str, Setting] = {
     "provisioner": Setting(None, str, "Provisioner of runs that name none; without it `local`."),
-    "tls": Setting(default=True, allowed=bool, doc="Encrypt and authenticate what the nodes of a cluster say."),
+    "tls": Setting(
+        default=True, allowed=bool, doc="Encrypt and authenticate what the nodes of a cluster say."
+    ),
     "local-start": Setting(
         "auto",
         ("auto", "fork", "spawn"),
         "How `local` starts nodes: forks of a warm process, or fresh interpreters; auto: forks on Linux.",
     ),
     "local-warm": Setting(
-        60.0, float, "Seconds for which the process that starts local nodes waits for the next cluster.", zero=True
+        60.0,
+        float,
+        "Seconds for which the process that starts local nodes waits for the next cluster.",
+        zero=True,
     ),
     "environment-check": Setting(
         "error",
@@ -93,7 +98,9 @@ def _checked(name: str, value: object) -> object:
         number = known.allowed in {int, float}
         fits = isinstance(value, known.allowed) and (known.allowed is bool or not isinstance(value, bool))
         least = " of at least 0" if known.zero else " above 0"
-        if fits and not (number and isinstance(value, (int, float)) and (value < 0 or (value == 0 and not known.zero))):
+        if fits and not (
+            number and isinstance(value, (int, float)) and (value < 0 or (value == 0 and not known.zero))
+        ):
             return value
         expected = f"a value of type {known.allowed.__name__}" + (least if number else "")
     raise SettingError(f"daskbridge.{name} is {value!r}; expected {expected}", hint=known.doc)

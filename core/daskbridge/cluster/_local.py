@@ -71,8 +71,9 @@ class LocalProvisioner:
         options(topology, self.name, OPTIONS)
         adaptive = [name for name, group in topology.groups.items() if group.max_workers is not None]
         if adaptive and len(topology.groups) > 1:
-            msg = f"{', '.join(adaptive)}: max_workers was given, and there are {len(topology.groups)} worker groups"
-            raise TopologyError(msg, hint="a local cluster adapts only where it has one group: drop max_workers")
+            number = len(topology.groups)
+            msg = f"{', '.join(adaptive)}: max_workers was given, and there are {number} worker groups"
+            raise TopologyError(msg, hint="a local cluster adapts where it has one group: drop max_workers")
 
     def warm(self, topology: Dask) -> None:
         """Begin what takes longest, the imports of nodes, while the driver has other things to do."""

@@ -13,7 +13,7 @@ import tempfile
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from daskbridge.cluster.local_birth import AT_START
 from daskbridge.errors import ProvisioningError
@@ -46,8 +46,9 @@ TAIL = 20
 class Zygote:
     """Start the process, give it orders and hear what it tells, on the core's loop.
 
-    A thread of its own starts it and waits for its end: the kernel ends the process should that thread be gone. The process
-    stays warm for clusters that follow with the same environment, and ends by itself when it has been idle for a while.
+    A thread of its own starts it and waits for its end: the kernel ends the process should that thread be
+    gone. The process stays warm for clusters that follow with the same environment, and ends by itself when
+    it has been idle for a while.
     """
 
     _all: ClassVar[dict[object, Zygote]] = {}
@@ -55,7 +56,7 @@ class Zygote:
 
     def __init__(self, environ: Mapping[str, str], *, fork: bool, warm: float) -> None:
         self._control, theirs = socket.socketpair()
-        self._control.setblocking(False)
+        self._control.setblocking(False)  # noqa: FBT003 -- its signature
         #: Certificates for all clusters of this process; made on first use.
         self._security: Future[Security] | None = None
         self._environ = dict(environ)
@@ -69,24 +70,26 @@ class Zygote:
         self._process: subprocess.Popen[bytes]
         self.ended = False
         self._started = threading.Event()
-        self._thread = threading.Thread(target=self._own, args=(theirs,), name="daskbridge-local", daemon=True)
+        own = threading.Thread(target=self._own, args=(theirs,), name="daskbridge-local", daemon=True)
+        self._thread = own
         self._thread.start()
 
     @classmethod
-    def acquire(cls, environ: Mapping[str, str], *, fork: bool, warm: float) -> Self:
-        """Return the warm process for this environment, or start one; any thread may call, nothing is waited for.
+    def acquire(cls, environ: Mapping[str, str], *, fork: bool, warm: float) -> Zygote:
+        """Return the warm process for this environment, or start one; any thread may call, none waits.
 
-        Of the environment only that counts which a process needs from its start: nodes get the rest with their orders.
+        Of the environment only that counts which a process needs from its start: nodes get the rest with
+        their orders.
         """
         key = (frozenset(item for item in environ.items() if item[0].startswith(AT_START)), fork, warm)
         with cls._lock:
             for known, zygote in list(cls._all.items()):
-                if zygote.ended and not zygote._listeners:
-                    cls._all.pop(known)._control.close()
+                if zygote.ended and not zygote._listeners:  # noqa: SLF001 -- of this class
+                    cls._all.pop(known)._control.close()  # noqa: SLF001 -- as above
             found = cls._all.get(key)
-            if found is None or not found._fits():
+            if found is None or not found._fits():  # noqa: SLF001 -- as above
                 found = cls._all[key] = cls(environ, fork=fork, warm=warm)
-            return found  # type: ignore[return-value] -- there are no subclasses
+            return found
 
     def certify(self) -> Future[Security]:
         """Return temporary certificates, the same for all clusters of this process; a thread makes them."""
@@ -135,7 +138,9 @@ class Zygote:
         """Say how the process ended, with its last lines."""
         self._thread.join(LAST_CHANCE)  # it has closed its end, so it is about to end
         code = self._process.returncode
-        return "\n".join([f"the process that supervises local clusters ended (exit code {code})", *self._last])
+        return "\n".join(
+            [f"the process that supervises local clusters ended (exit code {code})", *self._last]
+        )
 
     def _fits(self) -> bool:
         """Tell whether the running loop may hear it: one loop at a time can."""
@@ -188,15 +193,18 @@ class Zygote:
             data = b""
         if not data:
             self._thread.join(LAST_CHANCE)  # as in epitaph()
-            for cluster, listener in list(self._listeners.items()):
+            listeners = dict(self._listeners)
+            for cluster in listeners:
                 self.leave(cluster)
+            for listener in listeners.values():
                 listener({"event": "gone"})
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             told = json.loads(line)
-            if listener := self._listeners.get(told["cluster"]):
-                listener(told)
+            hear = self._listeners.get(told["cluster"])
+            if hear is not None:
+                hear(told)
 
     def _end(self) -> None:
         """Let the process end: it does as soon as nobody is at the other end."""
@@ -206,14 +214,14 @@ class Zygote:
     @classmethod
     def _end_all(cls) -> None:
         for zygote in cls._all.values():
-            zygote._end()
+            zygote._end()  # noqa: SLF001 -- as above
 
     @classmethod
     def _forget(cls) -> None:
         """Start afresh in a forked child: the processes end with the driver, not with its last child."""
         cls._lock = threading.Lock()
         for zygote in cls._all.values():
-            zygote._control.close()
+            zygote._control.close()  # noqa: SLF001 -- as above
         cls._all.clear()
         for lifeline in lifelines:
             with suppress(OSError):

@@ -18,8 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: What must be in the environment when a process starts: a fork would come too late for these.
-AT_START = ("BLIS_", "DASK_", "GOTO_", "KMP_", "LANG", "LC_", "LD_", "MALLOC_", "MKL_", "NUMEXPR_", "OMP_")
-AT_START += ("OPENBLAS_", "PYTHON", "VECLIB_")
+AT_START = (
+    "BLIS_",
+    "DASK_",
+    "GOTO_",
+    "KMP_",
+    "LANG",
+    "LC_",
+    "LD_",
+    "MALLOC_",
+    "MKL_",
+    "NUMEXPR_",
+    "OMP_",
+    "OPENBLAS_",
+    "PYTHON",
+    "VECLIB_",
+)
 
 #: Seconds for a node to take an order; only one that is stopped does not.
 PATIENCE = 5.0
@@ -67,11 +81,13 @@ class Node:
             os.killpg(self.pid, signal.SIGKILL)
 
 
-def bear(spec: dict[str, Any], lifeline: int, shed: Callable[[], None], *, fork: bool) -> tuple[int, socket.socket]:
+def bear(
+    spec: dict[str, Any], lifeline: int, shed: Callable[[], None], *, fork: bool
+) -> tuple[int, socket.socket]:
     """Start the node that ``spec`` describes; return its process id and the supervisor's end of its socket.
 
-    ``shed`` closes, in the new process, what belongs to this one. Without ``fork``, and for a node whose environment has
-    what must be there from the start, the new process becomes a fresh interpreter.
+    ``shed`` closes, in the new process, what belongs to this one. Without ``fork``, and for a node whose
+    environment has what must be there from the start, the new process becomes a fresh interpreter.
     """
     ours, theirs = socket.socketpair()
     pid = os.fork()
@@ -96,8 +112,8 @@ def _become(spec: dict[str, Any], orders: socket.socket, lifeline: int, *, fork:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for number in (1, 2):
-        os.dup2(log, number)
+    for stream in (1, 2):
+        os.dup2(log, stream)
     os.close(log)
     os.makedirs(spec["directory"], exist_ok=True)
     os.chdir(spec["directory"])
@@ -106,7 +122,7 @@ def _become(spec: dict[str, Any], orders: socket.socket, lifeline: int, *, fork:
         for kept in (orders.fileno(), lifeline):
             os.set_inheritable(kept, True)
         program = [sys.executable, "-P", "-c", _PROGRAM, str(orders.fileno()), str(lifeline)]
-        os.execve(sys.executable, program, environ)
+        os.execve(sys.executable, program, environ)  # noqa: S606 -- this interpreter
     die_with_parent()
     _differ(_environ(spec))
     from daskbridge.cluster.local_node import play
@@ -116,13 +132,13 @@ def _become(spec: dict[str, Any], orders: socket.socket, lifeline: int, *, fork:
 
 
 def _environ(spec: dict[str, Any]) -> dict[str, str]:
-    """Return a node's environment: this process's where it counts from the start, else the driver's, and its own."""
+    """Return a node's environment: its own, this process's where that counts from the start, the driver's."""
     started = {name: value for name, value in os.environ.items() if name.startswith(AT_START)}
-    return spec["environ"] | started | spec["env"]
+    return {**spec["environ"], **started, **spec["env"]}
 
 
 def _differ(environ: dict[str, str]) -> None:
-    """Take what a fork has in common with its siblings and must not: environment, ``__main__``, random numbers."""
+    """Take from a fork what it has in common with its siblings: environment, ``__main__``, random numbers."""
     import time
     from types import ModuleType
 

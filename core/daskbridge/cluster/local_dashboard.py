@@ -1,4 +1,4 @@
-"""Dask's dashboard, loaded when somebody first looks: bokeh costs more than the rest of a scheduler's start."""
+"""Dask's dashboard, loaded when somebody first looks: bokeh costs more than the rest of a scheduler."""
 
 from __future__ import annotations
 

@@ -13,8 +13,6 @@ import psutil
 from daskbridge.cluster.local_birth import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from daskbridge.cluster.local_zygote import Zygote
 
 #: Seconds between two looks at what workers use.
@@ -130,7 +128,14 @@ class Family:
                 self._measure(node)
         if self._closing and not self._nodes:
             self._end()
-        return min([now + 60, *self._again.values(), *self._kill_at.values(), *([self._looked + LOOK] if limited else [])])
+        return min(
+            [
+                now + 60,
+                *self._again.values(),
+                *self._kill_at.values(),
+                *([self._looked + LOOK] if limited else []),
+            ]
+        )
 
     def abandoned(self) -> None:
         """Remove the directory, since the driver ended that would have."""
@@ -151,7 +156,12 @@ class Family:
             pause = min(AGAIN * 2 ** wanted[node.name], SLOWEST) if wanted[node.name] else 0
             self._again[node.name] = time.monotonic() + pause
             if not early:
-                event = {"kind": "worker-restarted", "address": node.address, "name": node.name, "why": node.error or why}
+                event = {
+                    "kind": "worker-restarted",
+                    "address": node.address,
+                    "name": node.name,
+                    "why": node.error or why,
+                }
                 self._nodes["scheduler"].order(topic=TOPIC, event=event)
 
     def _measure(self, node: Node) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import pickle
 import signal
 import socket
@@ -91,9 +90,9 @@ class Line:
             return None
         return order
 
-    async def serve(self, obey: Callable[[dict[str, Any]], Awaitable[None]], finished: Awaitable[Any]) -> None:
+    async def serve(self, obey: Callable[[dict[str, Any]], Awaitable[None]], node: Any) -> None:  # noqa: ANN401 -- a Server
         """Obey orders until the end is wanted, or the node has ended by itself."""
-        gone = asyncio.ensure_future(finished)
+        gone = asyncio.ensure_future(node.finished())
         gone.add_done_callback(lambda _: self._ended.set())
         while (order := await self.order()) is not None:
             await obey(order)
@@ -125,7 +124,7 @@ async def _scheduler(spec: dict[str, Any], line: Line) -> None:
             DashboardLater(node)
         line.reply(address=node.address)
         async with SchedulerOrders(node, spec, line.reply) as orders:
-            await line.serve(orders.obey, node.finished())
+            await line.serve(orders.obey, node)
     finally:
         await node.close(reason=line.reason or "local-node-ends")
 
@@ -154,7 +153,7 @@ async def _worker(spec: dict[str, Any], line: Line) -> None:
         line.reply(error=f"{type(error).__name__}: {error}")
         return
     line.reply(address=node.address)
-    await line.serve(_nothing, node.finished())
+    await line.serve(_nothing, node)
     await node.close(timeout=GRACE, executor_wait=False, reason=line.reason or "local-node-ends")
     line.reply(reason=node.reason)
 
@@ -168,7 +167,8 @@ def undelayed(node: Server) -> None:
 
     Dask does so after the handshake only, whose last packets would wait 40 ms for an acknowledgement.
     """
-    for listener in node.listeners:
+    listeners: list[Any] = node.listeners
+    for listener in listeners:
         for listening in listener.tcp_server._sockets.values():  # noqa: SLF001 -- accepted sockets inherit it
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

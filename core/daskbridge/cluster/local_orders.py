@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Self
 
-from distributed.deploy.adaptive import Adaptive
 from distributed.core import Status
+from distributed.deploy.adaptive import Adaptive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,8 @@ class SchedulerOrders:
 
     async def __aenter__(self) -> Self:
         if limits := self._spec["adapt"]:
-            self._adaptive = Adaptive(Adapted(self._scheduler, self._reply, limits["minimum"]), **limits)
+            adapted: Any = Adapted(self._scheduler, self._reply, limits["minimum"])
+            self._adaptive = Adaptive(adapted, **limits)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -17,7 +17,7 @@ class LocalWorker(Worker):
         super().__init__(*arguments, **keywords)
         self._equipped = {plugin.name for plugin in keywords["plugins"]}
 
-    async def plugin_add(self, plugin: Any, name: str | None = None, **told: Any) -> Any:  # noqa: ANN401 -- as inherited
+    async def plugin_add(self, plugin: Any, name: str | None = None, catch_errors: bool = True) -> Any:  # noqa: ANN401, FBT001, FBT002 -- as inherited
         """Set up a plugin, unless it is one of those with which this worker has started.
 
         The scheduler sends these to every newcomer: one from elsewhere has them from there only.
@@ -25,9 +25,15 @@ class LocalWorker(Worker):
         if name in self._equipped:  # as the scheduler's answer to its registration, and only there
             self._equipped.remove(name)
             return {"status": "OK"}
-        return await super().plugin_add(plugin=plugin, name=name, **told)
+        return await super().plugin_add(plugin=plugin, name=name, catch_errors=catch_errors)
 
-    async def close(self, *arguments: Any, reason: str = "worker-close", **told: Any) -> Any:  # noqa: ANN401 -- as inherited
+    async def close(  # type: ignore[no-untyped-def]  # noqa: ANN201 -- as inherited
+        self,
+        timeout: float = 30,
+        executor_wait: bool = True,  # noqa: FBT001, FBT002 -- as inherited
+        nanny: bool = True,  # noqa: FBT001, FBT002 -- as inherited
+        reason: str = "worker-close",
+    ):
         """Close the worker, and keep the first reason."""
         self.reason = self.reason or reason
-        return await super().close(*arguments, reason=reason, **told)
+        return await super().close(timeout, executor_wait, nanny, reason)

@@ -37,8 +37,8 @@ def main() -> None:
 
 def _preload(settings: dict[str, Any], control: socket.socket) -> None:
     """Import what nodes need, once; start anew if Dask's configuration wants another environment."""
-    import distributed  # noqa: F401 -- the point of it all
     import dask.config
+    import distributed  # noqa: F401 -- the point of it all
     from tornado import netutil
     from tornado.platform import asyncio  # noqa: F401 -- as well
 
@@ -60,7 +60,7 @@ def _preload(settings: dict[str, Any], control: socket.socket) -> None:
         settings["defaults"] = [name for name in settings["defaults"] if name not in wanted]
         os.set_inheritable(control.fileno(), True)
         environ = os.environ | changed | {"DASKBRIDGE_ZYGOTE": json.dumps(settings)}
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606 -- this one
     for role in ("scheduler", "worker"):
         for route in dask.config.get(f"distributed.{role}.http.routes"):
             import_module(route)
@@ -161,14 +161,16 @@ class Zygote:
             lifeline = self._lifelines.pop(0)
             family = self._families[name] = Family(self, order, lifeline)
             self._selector.register(
-                lifeline, selectors.EVENT_READ, lambda: self._cut(family, "its end was asked for, or its driver ended")
+                lifeline,
+                selectors.EVENT_READ,
+                lambda: self._cut(family, "its end was asked for, or its driver ended"),
             )
             family.start()
-        elif family := self._families.get(name):  # else it has ended meanwhile
+        elif name in self._families:  # else it has ended meanwhile
             if order["order"] == "scale":
-                family.scale(order["group"], order["number"])
+                self._families[name].scale(order["group"], order["number"])
             else:
-                family.close(order["reason"])
+                self._families[name].close(order["reason"])
 
     def _cut(self, family: Family, reason: str) -> None:
         self._selector.unregister(family.lifeline)

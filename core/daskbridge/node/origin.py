@@ -142,7 +142,7 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         async with self.lock:
             holder: Any = self.scheduler.plugins[NAME]  # the call may have come to the one before
             installed = await asyncio.to_thread(self._install, holder.uploads.pop(user, None), sha256)
-            holder._use(installed, start)
+            holder._use(installed, start)  # noqa: SLF001 -- of this class, from this or another source text
 
     def _use(self, installed: Installed, start: float) -> None:
         if self.installed is None:
@@ -171,7 +171,9 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
 
     def _install_from(self, archive: str) -> Installed:
         """Install a file that stays where it is; late nodes of other hosts find a copy in the cache."""
-        installed = self.cache.install(self.reference, [("driver", lambda: _read(archive)), *store(self.reference)])
+        installed = self.cache.install(
+            self.reference, [("driver", lambda: _read(archive)), *store(self.reference)]
+        )
         with self.cache.locked(self.reference["digest"]):
             kept = self.cache.path(self.reference["digest"], "archive")
             if not os.path.exists(kept):

@@ -95,8 +95,9 @@ class ClusterHandle(Protocol):
     """Hold one cluster that a provisioner started or attached to; its methods run on the core's loop.
 
     ``notes`` say what was started otherwise than asked, one sentence each; ``security`` is the
-    ``distributed.Security`` that a client needs to connect, or None. ``equipped`` tells that the nodes were
-    started with ``run.equipment`` and in the driver's own environment, so that nothing need be registered or compared.
+    ``distributed.Security`` that a client needs to connect, or None. ``equipped`` tells that the nodes
+    were started with ``run.equipment`` and in the driver's own environment: there is nothing to register or
+    to compare.
     """
 
     ref: ClusterRef
@@ -128,7 +129,8 @@ class Provisioner(Target, Protocol):
 
     Worker names tell the group: ``<group>-<number>``, the first group being ``default``. Only
     provisioners with the capability ``worker-groups`` need to keep to that. One may also have a method
-    ``warm(topology)``: it is called as soon as a block is entered, to begin what takes long, and returns at once.
+    ``warm(topology)``: it is called as soon as a block is entered, to begin what takes long, and returns at
+    once.
     """
 
     def validate(self, topology: Dask) -> None:

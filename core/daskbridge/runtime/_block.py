@@ -13,7 +13,7 @@ from daskbridge.runtime._cluster import Cluster
 from daskbridge.runtime._engine import ASIDE, Engine
 from daskbridge.runtime._loop import LoopThread
 from daskbridge.runtime._signals import SigtermRaises
-from daskbridge.runtime._strays import close_strays, own, strays
+from daskbridge.runtime._strays import close_quickly, close_strays, own, strays
 from daskbridge.runtime._wait import apatiently, patiently
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Transient:
             return
         try:
             async with asyncio.timeout(ASIDE):
-                await self._client._close()  # noqa: SLF001 -- close() blocks, this runs on the client's loop
+                await close_quickly(self._client)  # close() blocks, this runs on the client's loop
         finally:
             await close_strays(self._engine.handle.ref.scheduler_address)
 

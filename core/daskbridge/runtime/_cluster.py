@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from daskbridge.runtime._current import make_current, make_other_current
 
@@ -62,12 +62,12 @@ class Cluster:
 
     @property
     def security(self) -> Security | None:
-        """Return what a client needs to connect where the cluster speaks TLS: ``Client(address, security=...)``."""
-        security: Security | None = self._engine.handle.security
-        return security
+        """Return what a client needs where the cluster speaks TLS: ``Client(address, security=...)``."""
+        security: Any = self._engine.handle.security
+        return cast("Security | None", security)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables by which a bare ``Client()`` of another program on this machine reaches the cluster.
+        """Return the variables by which a bare ``Client()`` of another program reaches the cluster.
 
         With TLS they hold a private key: hand them to a process that you start, and write them nowhere.
         """

@@ -16,7 +16,7 @@ from daskbridge.runtime._arrivals import Arrivals
 from daskbridge.runtime._delivery import deliver, take_back
 from daskbridge.runtime._equipment import alive, forward_logs, guard
 from daskbridge.runtime._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
-from daskbridge.runtime._strays import own
+from daskbridge.runtime._strays import close_quickly, own
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Connection:
             elif setting("forward-logs"):
                 await self.logs.finish(self.client, self.arrivals.names)
         finally:
-            await self.client.close()
+            await close_quickly(self.client)
 
     async def _register(self, plugin: SchedulerPlugin | WorkerPlugin | NannyPlugin, name: str) -> None:
         from distributed import NannyPlugin, SchedulerPlugin

@@ -103,17 +103,14 @@ class Watch:
         """
         deadline = time.monotonic() + setting("lost-timeout")
         while True:
+            if failure := await self._connection.handle.failure():
+                return ClusterLost(f"{self._where} is lost: {failure}") if by_connection else None
             try:
                 return None if await self._same(ASK) else self._replaced()
             except OSError as error:  # TimeoutError, too: Dask goes on trying to connect
-                failure = await self._connection.handle.failure()
                 if by_connection:
-                    return (
-                        ClusterLost(f"{self._where} is lost: {failure}")
-                        if failure
-                        else self._unreachable(error)
-                    )
-                if failure or self._connection.running or time.monotonic() > deadline:
+                    return self._unreachable(error)
+                if self._connection.running or time.monotonic() > deadline:
                     return None
 
     async def _same(self, limit: float) -> bool:

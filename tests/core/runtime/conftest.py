@@ -39,6 +39,9 @@ def nodes():
         found += below if "local_zygote" in " ".join(child.cmdline()) else [child.pid, *below]
     return found
 
+def everything():
+    return [child.pid for child in psutil.Process().children(recursive=True)]
+
 def scheduler_of(cluster):
     return psutil.Process(cluster.client.run_on_scheduler(os.getpid))
 """

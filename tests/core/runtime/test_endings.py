@@ -82,7 +82,7 @@ LEFT = """
 
 
 def test_nodes_end_when_the_driver_is_killed_and_take_their_files_along(drive, gone, tmp_path):
-    driver = drive(LEFT + HOLD.format(body="time.sleep(60)"))
+    driver = drive(LEFT + HOLD.format(body="time.sleep(60)").replace("nodes()", "everything()"))
     pids = next(driver.reports())["pids"]
     assert [path.name[:11] for path in (tmp_path / "temporary").iterdir()] == ["daskbridge-"]
     driver.process.kill()
@@ -97,7 +97,7 @@ def test_a_body_in_a_thread_that_the_interpreter_leaves_behind_leaves_nothing_el
         + """
     def body():
         with transient(Dask()):
-            report(pids=nodes())
+            report(pids=everything())
             time.sleep(60)
     threading.Thread(target=body, daemon=True).start()
     threading.Event().wait()
@@ -331,14 +331,12 @@ def test_an_async_task_that_is_cancelled_leaves_nothing(drive, gone):
             task = asyncio.create_task(body())
             while not nodes():
                 await asyncio.sleep(0.05)
-            await asyncio.sleep(WHEN)
             pids = nodes()
             task.cancel()
             try:
                 await task
             except asyncio.CancelledError:
                 report(cancelled=True, pids=pids)
-        WHEN = 0.2
         asyncio.run(main())
         """
     )
