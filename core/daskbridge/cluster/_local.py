@@ -42,6 +42,8 @@ WITHHELD = (
 GRACE = 5.0
 #: Seconds after which a worker without a scheduler gives up.
 DEATH_TIMEOUT = 60
+#: Seconds after which a task that no worker can run fails.
+NO_WORKERS_TIMEOUT = 600
 
 
 class LocalProvisioner:
@@ -63,6 +65,7 @@ class LocalProvisioner:
             "local-directory",
             "abstract-resources",
             "dask-config",
+            "max-lifetime",
         }
     )
     adapts: Mapping[str, str] = {
@@ -212,10 +215,16 @@ def _remove(directory: Path) -> None:
 
 
 def node_environment(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment of a clean node: the driver's without :data:`WITHHELD`, plus ``config``."""
+    """Return the environment of a clean node: the driver's without :data:`WITHHELD`, plus ``config``.
+
+    A task that no worker can run fails in the end, unless ``config`` or the user's own says otherwise.
+    """
     import dask.config
 
     environ = {key: value for key, value in os.environ.items() if key not in WITHHELD}
+    if dask.config.get("distributed.scheduler.no-workers-timeout", None) is None:
+        bound = {"distributed": {"scheduler": {"no-workers-timeout": NO_WORKERS_TIMEOUT}}}
+        config = dask.config.merge(bound, config)
     if config:
         environ["DASK_INTERNAL_INHERIT_CONFIG"] = dask.config.serialize(dict(config))
     return environ

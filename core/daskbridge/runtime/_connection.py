@@ -14,6 +14,7 @@ from daskbridge.errors import ProvisioningError
 from daskbridge.runtime._arrivals import Arrivals
 from daskbridge.runtime._delivery import deliver, take_back
 from daskbridge.runtime._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
+from daskbridge.runtime._lease import Lifetime, heartbeat, lease_of, lease_plugin, owner_of
 from daskbridge.runtime._strays import own
 from daskbridge.settings import setting
 
@@ -43,10 +44,14 @@ class Connection:
         self.logs = LogReceiver()
         self.arrivals = Arrivals(self)
         self.code: CodeBundle | InstalledCode | None = None
+        self.lease = lease_of(handle.ref, run.topology)
+        self.lifetime = Lifetime(self.lease.lifetime)
         #: Set when the scheduler is gone or another one: there is nothing to fetch and to take back.
         self.lost = False
         #: Set when somebody asked the scheduler to end, as ``Client.shutdown()`` does.
         self.ended = False
+        #: What the cluster said when it ended itself, in words.
+        self.farewell: str | None = None
         #: Called then, to close what would try to reconnect.
         self.on_end: Callable[[], None] | None = None
         self._alive = f"daskbridge_alive_{run.id}"
@@ -54,16 +59,17 @@ class Connection:
 
     async def open(self, timeout: float) -> None:
         """Connect. Raises ProvisioningError with the address and what to look at."""
-        from daskbridge.runtime._client import RunClient
+        from daskbridge.runtime._client import OwnerClient
 
         address = self.handle.ref.scheduler_address
         client: Any = None
         try:
-            client = RunClient(
+            client = OwnerClient(
                 address,
                 asynchronous=True,
                 set_as_default=False,
-                name="daskbridge",
+                name=owner_of(self.run),
+                heartbeat=heartbeat(self.lease),
                 timeout=timeout,
                 security=self.handle.security,
             )
@@ -89,13 +95,15 @@ class Connection:
         return replace(self.handle.ref, dashboard_link=self.client.dashboard_link if has_bokeh else None)
 
     async def compare(self, policy: str) -> str:
-        """Guard the cluster against late workers that differ, and compare those who are there.
+        """Lease the cluster, guard it against late workers that differ, and compare those who are there.
 
         Returns what was compared, in words. Raises EnvironmentMismatch where the policy says so.
         """
         from daskbridge.cluster._versions import mine, mismatch
         from daskbridge.node.guard import TOPIC, RunGuard
 
+        if (lease := lease_plugin(self.run, self.lease)) is not None:
+            await self._register(lease, lease.name)
         versions = mine()
         self.client.subscribe_topic(TOPIC, self.arrivals.event)
         guard = RunGuard(
@@ -133,6 +141,10 @@ class Connection:
         if self.on_end is not None:
             self.on_end()
         self._ending = asyncio.ensure_future(self.client.close())
+
+    async def failure(self) -> str | None:
+        """Say what ended or can't start, as far as the cluster or its provisioner told."""
+        return self.farewell or await self.handle.failure()
 
     @property
     def running(self) -> bool:
