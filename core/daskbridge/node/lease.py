@@ -47,7 +47,7 @@ class OwnerLease(Travels, SchedulerPlugin):
         """Begin to watch; nothing else keeps the cluster alive from now on."""
         limits = (self.patience, self.grace, self.stale, self.lifetime or LOOK)
         self._look = max(QUICK_LOOK, min(LOOK, *(limit / 4 for limit in limits)))
-        self._came = False
+        self._came = any(self.owner in client for client in scheduler.clients)
         self._away = self._silent = self._heard = 0.0
         self._watching = asyncio.create_task(self._watch(scheduler))
 

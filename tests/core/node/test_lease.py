@@ -84,6 +84,16 @@ def test_an_owner_that_goes_may_be_away_for_the_grace():
     bounded(scenario())
 
 
+def test_an_owner_that_registers_its_lease_and_goes_at_once_may_be_away_for_the_grace():
+    async def scenario():
+        async with scheduler() as node:
+            async with owner(node) as client:
+                await client.register_plugin(lease(grace=0.5))
+            assert await ended(node) == "its owner has been gone for 0.5 s"
+
+    bounded(scenario())
+
+
 def test_an_owner_that_falls_silent_loses_the_scheduler():
     async def scenario():
         async with scheduler(lease(stale=0.5)) as node, owner(node) as client:
