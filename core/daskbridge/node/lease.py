@@ -69,6 +69,8 @@ class OwnerLease(Travels, SchedulerPlugin):
                 return  # another lease took its place
             reason = self._over(scheduler, time.monotonic() - began)
         scheduler.log_event(TOPIC, {"kind": "lease-ended", "reason": reason})
+        # who is connected learns why: the end drops what is not sent yet
+        await asyncio.sleep(QUICK_LOOK)
         self._ending = asyncio.ensure_future(scheduler.close(reason=reason))  # it closes this plugin, too
 
     def _over(self, scheduler: Scheduler, age: float) -> str | None:

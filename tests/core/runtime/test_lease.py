@@ -106,6 +106,21 @@ def test_the_nodes_end_when_the_driver_is_suspended_and_it_learns_that_later(dri
     assert gone(pids, timeout=60)
 
 
+def test_a_driver_that_is_taken_for_silent_is_told_why(drive, nodes, terms):
+    terms(stale=1)
+    driver = drive(
+        MINE
+        + """
+    with mine() as cluster:
+        cluster._engine.connection.client._periodic_callbacks["heartbeat"].stop()
+        cluster.client.submit(time.sleep, 600).result()
+    """
+    )
+    code, errors = driver.wait()
+    assert code == 1
+    assert "is lost: it ended itself: its owner has been silent for 1 s" in errors
+
+
 def test_a_driver_that_lives_and_does_nothing_keeps_its_cluster(drive, nodes, terms):
     terms(start=0.5, grace=0.5, stale=0.5)
     driver = drive(
