@@ -77,6 +77,10 @@ class ClusterLost(DaskbridgeError):
     retryable = True
 
 
+class LifetimeOver(DaskbridgeError):
+    """End a body whose cluster has existed for the topology's ``max_lifetime``."""
+
+
 class RunCancelled(DaskbridgeError):
     """End a run whose ``cancel`` event was set."""
 

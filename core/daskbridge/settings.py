@@ -43,6 +43,12 @@ SETTINGS: dict[str, Setting] = {
     "connect-timeout": Setting(30.0, float, "Seconds to connect to a scheduler that should be up."),
     "lost-timeout": Setting(15.0, float, "Seconds without a connection after which a scheduler is lost."),
     "close-timeout": Setting(30.0, float, "Seconds that the end of a cluster may take."),
+    "lease": Setting(
+        default=True, allowed=bool, doc="Let a cluster end itself when the process that owns it is gone."
+    ),
+    "lease-start": Setting(600.0, float, "Seconds after which a cluster ends itself if no driver has come."),
+    "lease-grace": Setting(30.0, float, "Seconds after which a cluster ends itself once its driver is gone."),
+    "lease-stale": Setting(60.0, float, "Seconds after which a cluster ends itself if its driver is silent."),
     "step-interval": Setting(5.0, float, "Seconds between two reports of a step that waits; at most 5."),
     "display": Setting(
         "auto",

@@ -52,6 +52,7 @@ MAIN = """
             "workers": client.run(mylib.parts.here),
             "scheduler": client.run_on_scheduler(mylib.parts.here),
             "runner": mylib.parts.here(),
+            "plugins": client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.plugins)),
             "config": [
                 dask.config.get(RETRIES),
                 client.run_on_scheduler(dask.config.get, RETRIES),
@@ -101,6 +102,11 @@ def test_package_data_is_beside_the_code(story):
 
 def test_every_way_to_a_client_reaches_this_cluster(story):
     assert set(story.told["addresses"]) == {story.job.address}
+
+
+def test_the_cluster_is_left_to_the_backend_to_end(story):
+    assert [name for name in story.told["plugins"] if "guard" in name]
+    assert [name for name in story.told["plugins"] if "lease" in name] == []
 
 
 def test_the_topology_s_dask_configuration_is_in_force_on_every_node(story):

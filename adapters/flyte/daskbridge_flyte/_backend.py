@@ -60,7 +60,8 @@ class FlyteBackend:
             raise SettingError(msg, hint=hint)
         run.hint = where_to_look(address)
         await _reachable(address, run)
-        return await self.attach(ClusterRef(self.name, address.partition("://")[2], address, owner=OWNER))
+        name = address.partition("://")[2]
+        return await self.attach(ClusterRef(self.name, name, address, owner=OWNER, supervised=True))
 
     async def attach(self, ref: ClusterRef) -> AttachedCluster:
         """Return a handle on the cluster that ``ref`` names."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from daskbridge.cluster._cluster_class import ClusterClass
     from daskbridge.cluster._existing import Existing
     from daskbridge.cluster._local import LocalProvisioner
+    from daskbridge.plugins._lease import Lease
     from daskbridge.plugins._provisioner import ClusterHandle, ClusterRef, Provisioner
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ClusterHandle",
     "ClusterRef",
     "Existing",
+    "Lease",
     "LocalProvisioner",
     "Provisioner",
 ]
@@ -30,6 +32,7 @@ __getattr__, __dir__ = lazy(
         "AttachedCluster": "daskbridge.cluster._attached",
         "ClusterClass": "daskbridge.cluster._cluster_class",
         "Existing": "daskbridge.cluster._existing",
+        "Lease": "daskbridge.plugins._lease",
         "LocalProvisioner": "daskbridge.cluster._local",
     },
 )

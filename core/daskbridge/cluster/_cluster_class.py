@@ -50,7 +50,7 @@ class ClusterClass:
     factory: Callable[..., AnyCluster] | None = None
     keywords: Mapping[str, Any] = field(default_factory=dict, repr=False)
     name: str = field(default="cluster-class", init=False)
-    capabilities: frozenset[str] = field(default=frozenset({"adaptive"}), init=False)
+    capabilities: frozenset[str] = field(default=frozenset({"adaptive", "max-lifetime"}), init=False)
     adapts: Mapping[str, str] = field(default_factory=dict, init=False)
 
     def validate(self, topology: Dask) -> None:

@@ -34,6 +34,8 @@ WITHHELD = (
 )
 #: This provisioner's own options, by name.
 OPTIONS = {"exact": bool}
+#: Seconds after which a task that no worker can run fails.
+NO_WORKERS_TIMEOUT = 600
 
 
 class LocalProvisioner:
@@ -56,6 +58,7 @@ class LocalProvisioner:
             "local-directory",
             "abstract-resources",
             "dask-config",
+            "max-lifetime",
         }
     )
     adapts: Mapping[str, str] = {
@@ -108,10 +111,16 @@ class LocalProvisioner:
 
 
 def node_environment(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment of a clean node: the driver's without :data:`WITHHELD`, plus ``config``."""
+    """Return the environment of a clean node: the driver's without :data:`WITHHELD`, plus ``config``.
+
+    A task that no worker can run fails in the end, unless ``config`` or the user's own says otherwise.
+    """
     import dask.config
 
     environ = {key: value for key, value in os.environ.items() if key not in WITHHELD}
+    if dask.config.get("distributed.scheduler.no-workers-timeout", None) is None:
+        bound = {"distributed": {"scheduler": {"no-workers-timeout": NO_WORKERS_TIMEOUT}}}
+        config = dask.config.merge(bound, config)
     if config:
         environ["DASK_INTERNAL_INHERIT_CONFIG"] = dask.config.serialize(dict(config))
     return environ

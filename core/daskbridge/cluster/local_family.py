@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from daskbridge.cluster.local_birth import Node
-
 if TYPE_CHECKING:
+    from daskbridge.cluster.local_birth import Node
     from daskbridge.cluster.local_zygote import Zygote
 
 #: Seconds between two looks at what workers use.

@@ -27,7 +27,7 @@ class LocalWorker(Worker):
             return {"status": "OK"}
         return await super().plugin_add(plugin=plugin, name=name, catch_errors=catch_errors)
 
-    async def close(  # type: ignore[no-untyped-def]  # noqa: ANN201 -- as inherited
+    async def close(  # type: ignore[no-untyped-def, override]  # noqa: ANN201 -- as inherited
         self,
         timeout: float = 30,
         executor_wait: bool = True,  # noqa: FBT001, FBT002 -- as inherited

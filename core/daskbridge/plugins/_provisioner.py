@@ -26,7 +26,8 @@ class ClusterRef:
     """Say where a cluster is, so that another process can attach to it.
 
     ``kind`` is the provisioner's name. An ``exclusive`` cluster was made for one run: only there
-    may workers be closed and plugins stay. ``owner`` says who ends it, in words.
+    may workers be closed and plugins stay. A ``supervised`` one is the affair of a platform, which
+    restarts its scheduler and ends the cluster by itself. ``owner`` says who ends it, in words.
 
     >>> ref = ClusterRef("existing", "lab", "tcp://10.0.0.1:8786", exclusive=False)
     >>> ClusterRef.from_json(ref.to_json()) == ref
@@ -39,6 +40,7 @@ class ClusterRef:
     dashboard_link: str | None = None
     exclusive: bool = True
     owner: str = ""
+    supervised: bool = False
 
     def to_json(self) -> str:
         """Return the reference as one line of JSON."""

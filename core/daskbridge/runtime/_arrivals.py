@@ -58,6 +58,8 @@ class Arrivals:
                         [f"the scheduler at {address} was lost before the body began", *self.told()]
                     )
                     raise ProvisioningError(msg)
+                if over := self._connection.lifetime.over():
+                    raise over
             looking.result()
         finally:
             looking.cancel()
@@ -85,6 +87,8 @@ class Arrivals:
             self._joined.set()
         elif kind == "asked-to-end":
             self._connection.asked_to_end()
+        elif kind == "lease-ended":
+            self._connection.farewell = f"it ended itself: {told['reason']}"
         elif kind in {"worker-refused", "worker-differs"}:
             differing = ", ".join(
                 f"{name} {theirs} (driver {ours})" for name, (ours, theirs) in told["differs"].items()
@@ -111,7 +115,7 @@ class Arrivals:
             pause = LOOK if self._joined.is_set() else min(2 * pause, SLOW_LOOK)
 
     async def _enough(self, progress: Progress) -> bool:
-        if failure := await self._connection.handle.failure():
+        if failure := await self._connection.failure():
             raise ProvisioningError(failure)
         if len(self.refused) >= MOST_REFUSED:
             raise self.failure("worker after worker can't take part")

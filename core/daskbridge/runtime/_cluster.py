@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from distributed import Client, Security
 
+    from daskbridge.cluster import Lease
     from daskbridge.plugins import ClusterRef, Step
     from daskbridge.runtime._engine import Engine
     from daskbridge.runtime._loop import LoopThread
@@ -49,6 +50,11 @@ class Cluster:
     def dashboard_link(self) -> str | None:
         """Return the link to Dask's dashboard, or None where the scheduler has no bokeh."""
         return self.ref.dashboard_link
+
+    @property
+    def lease(self) -> Lease:
+        """Say who ends the cluster and when, in words and in seconds."""
+        return self._engine.connection.lease
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from daskbridge.runtime._arrivals import Arrivals
 from daskbridge.runtime._delivery import deliver, take_back
 from daskbridge.runtime._equipment import alive, forward_logs, guard
 from daskbridge.runtime._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
+from daskbridge.runtime._lease import Lifetime, heartbeat, lease_of, lease_plugin, owner_of
 from daskbridge.runtime._strays import close_quickly, own
 from daskbridge.settings import setting
 
@@ -45,10 +46,14 @@ class Connection:
         self.logs = LogReceiver()
         self.arrivals = Arrivals(self)
         self.code: CodeBundle | InstalledCode | None = None
+        self.lease = lease_of(handle.ref, run.topology)
+        self.lifetime = Lifetime(self.lease.lifetime)
         #: Set when the scheduler is gone or another one: there is nothing to fetch and to take back.
         self.lost = False
         #: Set when somebody asked the scheduler to end, as ``Client.shutdown()`` does.
         self.ended = False
+        #: What the cluster said when it ended itself, in words.
+        self.farewell: str | None = None
         #: Called then, to close what would try to reconnect.
         self.on_end: Callable[[], None] | None = None
         self._alive = alive(run)
@@ -56,16 +61,17 @@ class Connection:
 
     async def open(self, timeout: float) -> None:
         """Connect. Raises ProvisioningError with the address and what to look at."""
-        from daskbridge.runtime._client import RunClient
+        from daskbridge.runtime._client import OwnerClient
 
         address = self.handle.ref.scheduler_address
         client: Any = None
         try:
-            client = RunClient(
+            client = OwnerClient(
                 address,
                 asynchronous=True,
                 set_as_default=False,
-                name="daskbridge",
+                name=owner_of(self.run),
+                heartbeat=heartbeat(self.lease),
                 timeout=timeout,
                 security=self.handle.security,
             )
@@ -94,7 +100,7 @@ class Connection:
         return replace(self.handle.ref, dashboard_link=self.client.dashboard_link if has_bokeh else None)
 
     async def compare(self, policy: str) -> str:
-        """Guard the cluster against late workers that differ, and compare those who are there.
+        """Lease the cluster, guard it against late workers that differ, and compare those who are there.
 
         Returns what was compared, in words. Raises EnvironmentMismatch where the policy says so.
         """
@@ -105,6 +111,8 @@ class Connection:
             return "the driver's own environment"
         from daskbridge.cluster._versions import mismatch
 
+        if (lease := lease_plugin(self.run, self.lease)) is not None:
+            await self._register(lease, lease.name)
         plugin = guard(self.run, exclusive=self.handle.ref.exclusive)
         # first: who joins while the others are asked is compared there
         await self._register(plugin, f"{plugin.name}-{self.run.id}")
@@ -146,6 +154,10 @@ class Connection:
         if self.on_end is not None:
             self.on_end()
         self._ending = asyncio.ensure_future(self.client.close())
+
+    async def failure(self) -> str | None:
+        """Say what ended or can't start, as far as the cluster or its provisioner told."""
+        return self.farewell or await self.handle.failure()
 
     @property
     def running(self) -> bool:

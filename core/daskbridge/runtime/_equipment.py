@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from daskbridge.plugins import Equipment
+from daskbridge.runtime._lease import lease_plugin, own_lease
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def equipment(run: Run, code: CodeBundle | InstalledCode | None) -> Equipment:
     from daskbridge.code import CodeBundle
 
     scheduler: list[SchedulerPlugin] = [guard(run, exclusive=True)]
+    if (lease := lease_plugin(run, own_lease(run.topology))) is not None:
+        scheduler.insert(0, lease)
     workers: list[WorkerPlugin] = []
     if isinstance(code, CodeBundle):
         from daskbridge.node.code import DownloadCodeBundleWorkerPlugin

@@ -1,4 +1,4 @@
-"""Watch a cluster while the user's body runs: a scheduler that is lost, a cancel that is asked for."""
+"""Watch a cluster while the user's body runs: a scheduler that is lost, a cancel, a lifetime."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Watch:
         self._interrupt = interrupt
         self._where = f"the cluster at {connection.handle.ref.scheduler_address}"
         self._stopped = False
-        watches = (self._until_failed(), self._until_lost(), self._until_cancelled())
+        watches = (self._until_failed(), self._until_lost(), self._until_cancelled(), self._until_over())
         self._tasks = [asyncio.create_task(watch) for watch in watches]
 
     def ignore(self) -> None:
@@ -62,8 +62,13 @@ class Watch:
                 self._decide(RunCancelled("cancelled while the body ran"))
                 return
 
+    async def _until_over(self) -> None:
+        while (over := self._connection.lifetime.over()) is None:
+            await asyncio.sleep(LOOK)
+        self._decide(over)
+
     async def _until_failed(self) -> None:
-        while (failure := await self._connection.handle.failure()) is None:
+        while (failure := await self._connection.failure()) is None:
             await asyncio.sleep(ASK)
         self._decide(ClusterLost(f"{self._where} is lost: {failure}"))
 
@@ -103,7 +108,7 @@ class Watch:
         """
         deadline = time.monotonic() + setting("lost-timeout")
         while True:
-            if failure := await self._connection.handle.failure():
+            if failure := await self._connection.failure():
                 return ClusterLost(f"{self._where} is lost: {failure}") if by_connection else None
             try:
                 return None if await self._same(ASK) else self._replaced()
@@ -128,7 +133,8 @@ class Watch:
 
     def _decide(self, verdict: DaskbridgeError) -> None:
         if self.verdict is None and not self._stopped and not self._connection.ended:
-            self.verdict = verdict
+            # a driver that was suspended may learn of the end before it sees that it is due
+            self.verdict = self._connection.lifetime.over() or verdict
             self._interrupt()
 
 

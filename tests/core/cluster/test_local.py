@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
+import dask.config
 import pytest
 
 from daskbridge import Dask, Resources, Scheduler, WorkerGroup, transient
@@ -100,6 +101,29 @@ def test_the_logs_of_every_node_are_there(nodes):
     assert "Scheduler at:" in nodes["logs"]["scheduler"]
     assert "Start worker at:" in nodes["logs"]["default-0"]
     assert {*nodes["logs"]} == {"scheduler", "default-0", "big-0", "big-1"}
+
+
+@pytest.mark.parametrize(
+    ("config", "environ", "seconds"),
+    [
+        ({}, None, 600),
+        ({"distributed": {"scheduler": {"no_workers_timeout": "5s"}}}, None, 5),
+        ({"distributed": {"scheduler": {"no-workers-timeout": None}}}, None, None),
+        ({"distributed": {"scheduler": {"allowed-failures": 1}}}, "7s", 7),
+    ],
+    ids=["nobody says", "the topology says", "the topology says never", "the user's configuration says"],
+)
+def test_a_task_that_nobody_can_run_is_not_waited_for_longer_than_somebody_says(
+    monkeypatch, config, environ, seconds
+):
+    if environ:
+        monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT", environ)
+    with (
+        dask.config.set({"distributed.scheduler.no-workers-timeout": environ}),
+        transient(Dask(config=config), code=False) as cluster,
+    ):
+        found = cluster.client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.no_workers_timeout)
+    assert found == seconds
 
 
 def test_what_local_can_t_do_as_asked_is_said():
