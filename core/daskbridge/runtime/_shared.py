@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import os
 from typing import TYPE_CHECKING
 
 from daskbridge.errors import CodeNotDelivered, DaskbridgeError
 from daskbridge.runtime._engine import LOOK, Engine
+from daskbridge.runtime._watch import ASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ async def enter(
     """
     while True:
         cluster = _open.get(share)
-        if cluster is None:
+        if cluster is None or cluster.loop is not asyncio.get_running_loop():  # that did not end in time
             cluster = _open[share] = SharedCluster(share)
         if cluster.ending is not None:
             tell("the end of the cluster before")
@@ -51,6 +51,7 @@ class SharedCluster:
 
     def __init__(self, share: Share) -> None:
         self.share = share
+        self.loop = asyncio.get_running_loop()
         self.engine = _Unpublished(share.options)
         #: Who uses it, each with the code that its nodes get.
         self.blocks: dict[str, tuple[str, ...] | None] = {}
@@ -81,12 +82,10 @@ class SharedCluster:
             self._opening.result()
         except DaskbridgeError as error:
             raise _own(error) from error.__cause__
-        while not self._lost and await self.failure() is None:
-            if self.engine.connection.running:
-                return True
-            await asyncio.sleep(LOOK)  # its watch finds out
-        self._give_up()
-        return False
+        well = await self._answers()
+        if not well:
+            self._give_up()
+        return well
 
     async def failure(self) -> str | None:
         """Say what ended, or None while nothing is known to be wrong."""
@@ -103,6 +102,18 @@ class SharedCluster:
             self.ending = asyncio.ensure_future(self._end())
         await asyncio.shield(self.ending)
 
+    async def _answers(self) -> bool:
+        """Ask the scheduler; one that can't be reached is waited for, until the cluster's watch decides."""
+        connection = self.engine.connection
+        while not self._lost and await self.failure() is None:
+            try:
+                return await asyncio.wait_for(connection.alive(), ASK)
+            except OSError as error:
+                if isinstance(error, TimeoutError) and connection.running:
+                    return True  # it is only busy
+            await asyncio.sleep(LOOK)
+        return False
+
     async def _start(self) -> None:
         try:
             await self.engine.open()
@@ -116,6 +127,8 @@ class SharedCluster:
             await self.engine.close("the last block left")
         finally:
             await asyncio.wait({self._opening})
+            if not self._opening.cancelled():
+                self._opening.exception()  # those who waited have it, if there were any
             await self.engine.ended(None)
             self._give_up()
 
@@ -143,7 +156,8 @@ class _Unpublished(Engine):
 
 def _own(error: DaskbridgeError) -> DaskbridgeError:
     """Return an error like ``error`` for one block: each has notes and a traceback of its own."""
-    own = copy.copy(error)
+    own = type(error).__new__(type(error), *error.args)
+    own.__dict__.update(error.__dict__)
     own.__notes__ = list(getattr(error, "__notes__", ()))
     return own
 

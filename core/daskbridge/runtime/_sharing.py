@@ -37,8 +37,9 @@ class SharingEngine(Engine):
         assert checked.share is not None
         self._bound.reschedule(None)  # the start that is waited for has a bound, and says what it waits for
         self._cluster = await enter(checked.share, self.run.id, checked.code, self.run.tell)
-        # as the provisioner may have changed it
+        # what the provisioner may have changed
         self.run.topology = self._cluster.engine.run.topology
+        self.run.hint = self._cluster.engine.run.hint
         self._bound.reschedule(asyncio.get_running_loop().time() + self.run.topology.start_timeout)
         return SharedHandle(self._cluster, self.run.id)
 
