@@ -14,7 +14,7 @@ from daskbridge.runtime._engine import ASIDE
 from daskbridge.runtime._loop import LoopThread
 from daskbridge.runtime._sharing import engine_for
 from daskbridge.runtime._signals import SigtermRaises
-from daskbridge.runtime._strays import close_strays, own, strays
+from daskbridge.runtime._strays import close_strays, own, spare, strays
 from daskbridge.runtime._wait import apatiently, patiently
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ class Transient:
 
     def _made(self, client: RunClient) -> Cluster:
         ref = self._engine.handle.ref
+        spare(ref.scheduler_address)
         _current.opened(ref.scheduler_address, self._engine.handle.security)
         self._current = _current.make_current(client)
         if self._engine.shares:
