@@ -68,8 +68,7 @@ class Engine:
         try:
             self._go_on("before anything began")
             self._opening = asyncio.ensure_future(self._open())
-            while not self._opening.done():
-                await asyncio.wait({self._opening}, timeout=LOOK)
+            while not (await asyncio.wait({self._opening}, timeout=LOOK))[0]:
                 self._go_on(f"in step {self.timeline.current[0]!r}, before the body began")
             self._opening.result()
         except BaseException:
