@@ -33,6 +33,7 @@ def daskbridge_provisioners() -> list[Provisioner]:
 @hookimpl
 def daskbridge_orchestrators() -> list[Orchestrator]:
     """Say how to tell that this process runs a Flyte task."""
+    # without flow: in the backend each task has a pod of its own
     return [Orchestrator("flyte", detect=_in_task)]
 
 

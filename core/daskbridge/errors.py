@@ -71,6 +71,10 @@ class EnvironmentMismatch(DaskbridgeError):
 ONE_IMAGE = "use one image for all nodes, or set daskbridge.environment-check to warn or ignore"
 
 
+class ScopeError(DaskbridgeError):
+    """Report a scope in which this process can't share a cluster."""
+
+
 class ClusterLost(DaskbridgeError):
     """End a body whose scheduler died or was replaced: the new one knows neither code nor data."""
 
@@ -82,7 +86,7 @@ class LifetimeOver(DaskbridgeError):
 
 
 class RunCancelled(DaskbridgeError):
-    """End a run whose ``cancel`` event was set."""
+    """End a run whose ``cancel`` event was set, or whose end was asked for before its body began."""
 
 
 class ResultOutlivesCluster(DaskbridgeError):

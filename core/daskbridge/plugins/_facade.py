@@ -86,6 +86,7 @@ class Plugins:
             found,
             identity=partial(impl.guard, found.identity),
             code_root=partial(impl.guard, found.code_root),
+            flow=partial(impl.guard, found.flow),
         )
 
     def topology(self, topology: Dask, target: Target) -> Dask:

@@ -80,7 +80,8 @@ def daskbridge_code_source(run: Run) -> CodeBundle | CodeSpec | InstalledCode | 
 def daskbridge_cluster_plugins(topology: Dask, run: Run) -> Iterable[ClusterPlugin]:
     """Offer Dask plugins to register on the cluster, in order, before the user's body runs.
 
-    Called once per run, before anything starts.
+    Called once per run, before anything starts. The blocks that share a cluster (``scope=``) are
+    not asked: it gets its plugins with the run that starts it, and keeps them.
     """
     raise NotImplementedError  # pragma: no cover -- a declaration, never called
 

@@ -108,9 +108,11 @@ class Orchestrator:
 
     ``detect()`` is true inside a task of this orchestrator; it must be cheap and must not import
     it (look at ``sys.modules`` or the environment). ``identity()`` names the run, ``code_root()``
-    the user's project; None where unknown. ``on_ready(run)`` is called as soon as the cluster can
-    be used, to publish its links at once: a transient dashboard is dead by the end.
-    ``on_close(run)`` is called after the cluster ended. Both are isolated: their errors are logged.
+    the user's project, ``flow()`` is the id of the flow run that this task belongs to, for clusters
+    that the tasks of a flow share within a process; None where unknown. ``on_ready(run)`` is called
+    as soon as the cluster can be used, to publish its links at once: a transient dashboard is dead
+    by the end. ``on_close(run)`` is called after the cluster ended, or was left to others. Both are
+    isolated: their errors are logged.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Orchestrator:
     code_root: Callable[[], Path | None] = _nothing
     on_ready: Callable[[Run], None] = _nothing
     on_close: Callable[[Run], None] = _nothing
+    flow: Callable[[], str | None] = _nothing
 
 
 @dataclass(frozen=True)

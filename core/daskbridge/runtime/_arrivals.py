@@ -13,6 +13,8 @@ from daskbridge.runtime._delivery import equipped
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daskbridge.runtime._connection import Connection
     from daskbridge.runtime._timeline import Progress
 
@@ -36,6 +38,8 @@ class Arrivals:
         self.names: dict[str, str] = {}
         #: Why workers were turned away, a sentence each.
         self.refused: list[str] = []
+        #: Tells of a worker that can't take part.
+        self.warn: Callable[..., None] = logger.warning
         self._differ = 0
         self._joined = asyncio.Event()
 
@@ -97,7 +101,7 @@ class Arrivals:
                 self._differ += 1
                 self._refuse(f"worker {told['name']} was turned away: its environment differs: {differing}")
             else:
-                logger.warning("the environment of worker %s differs: %s", told["name"], differing)
+                self.warn("the environment of worker %s differs: %s", told["name"], differing)
         elif kind == "code-failed":
             self._refuse(f"worker {told['name']} could not get the code: {told['error']}")
 
@@ -147,4 +151,4 @@ class Arrivals:
 
     def _refuse(self, words: str) -> None:
         self.refused.append(words)
-        logger.warning("%s", words)
+        self.warn("%s", words)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from daskbridge._threads import in_thread
 from daskbridge.runtime import _current
 from daskbridge.runtime._cluster import Cluster
-from daskbridge.runtime._engine import ASIDE, Engine
+from daskbridge.runtime._engine import ASIDE
 from daskbridge.runtime._loop import LoopThread
+from daskbridge.runtime._sharing import engine_for
 from daskbridge.runtime._signals import SigtermRaises
-from daskbridge.runtime._strays import close_quickly, close_strays, own, strays
+from daskbridge.runtime._strays import close_quickly, close_strays, own, spare, strays
 from daskbridge.runtime._wait import apatiently, patiently
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from daskbridge.runtime._client import RunClient
+    from daskbridge.runtime._engine import Engine
     from daskbridge.runtime._options import Options
 
 
@@ -34,22 +37,22 @@ class Transient:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._entered = False
+        self._entered = self._begun = self._asked = False
         self._stack = ExitStack()
         self._engine: Engine
         self._loop: LoopThread
         self._caller: asyncio.AbstractEventLoop | None
-        self._client: Client | None
+        self._client: RunClient | None
         self._current: Client | None
 
     def __enter__(self) -> Cluster:
         if self._options.asynchronous:
             msg = "an asynchronous client needs a running loop; use 'async with', or drop asynchronous=True"
             raise TypeError(msg)
-        self._options.warm()
-        engine = Engine(self._options)
-        self._enter()
-        self._engine, self._loop = engine, LoopThread.acquire()
+        with self._entering():
+            self._options.warm()
+            self._engine = engine_for(self._options)
+            self._loop = LoopThread.acquire()
         self._begin(None)
         try:
             self._loop.submit(self._engine.open()).result()
@@ -67,16 +70,11 @@ class Transient:
         self._leave(error)
 
     async def __aenter__(self) -> Cluster:
-        # in threads: what is imported for these would block the caller's loop
-        await in_thread(self._options.warm)
-        engine = await in_thread(lambda: Engine(self._options))
-        self._enter()
-        try:
-            self._engine = engine
+        with self._entering():
+            # in threads: what is imported for these would block the caller's loop
+            await in_thread(self._options.warm)
+            self._engine = await in_thread(lambda: engine_for(self._options))
             self._loop = await in_thread(LoopThread.acquire, late=lambda _: LoopThread.release())
-        except BaseException:
-            self._entered = False
-            raise
         self._begin(asyncio.get_running_loop())
         task = asyncio.current_task()
         assert task is not None
@@ -103,15 +101,34 @@ class Transient:
     ) -> None:
         await self._aleave(error)
 
-    def _enter(self) -> None:
+    def request_close(self) -> None:
+        """Ask for the end of what is entered, and return at once; for signal handlers and other threads.
+
+        A start ends in :class:`~daskbridge.errors.RunCancelled`. In the body it is
+        :meth:`Cluster.request_close`. A block that is not entered takes no notice.
+        """
+        self._asked = True
+        if self._begun:
+            self._engine.request_close()
+
+    @contextmanager
+    def _entering(self) -> Iterator[None]:
         if self._entered:
             msg = "this block is entered already; call transient() once for each block that overlaps"
             raise RuntimeError(msg)
-        self._entered = True
+        self._entered, self._begun, self._asked = True, False, False
+        try:
+            yield
+        except BaseException:
+            self._entered = False
+            raise
 
     def _begin(self, caller: asyncio.AbstractEventLoop | None) -> None:
         self._caller, self._pid = caller, os.getpid()
         self._client = self._current = None
+        self._begun = True
+        if self._asked:
+            self._engine.request_close()
         sigterm = SigtermRaises()
         sigterm.install()
         self._stack.callback(sigterm.remove)
@@ -120,14 +137,14 @@ class Transient:
         handle = self._engine.handle
         return {"address": handle.ref.scheduler_address, "security": handle.security, "set_as_default": False}
 
-    def _blocking_client(self) -> Client:
+    def _blocking_client(self) -> RunClient:
         from daskbridge.runtime._client import RunClient
 
         client = RunClient(**self._arguments(), loop=self._loop.ioloop)
         own(client)
         return client
 
-    async def _asynchronous_client(self) -> Client:
+    async def _asynchronous_client(self) -> RunClient:
         from daskbridge.runtime._client import RunClient
 
         client = RunClient(**self._arguments(), asynchronous=True)
@@ -135,10 +152,13 @@ class Transient:
         await client
         return client
 
-    def _made(self, client: Client) -> Cluster:
+    def _made(self, client: RunClient) -> Cluster:
         ref = self._engine.handle.ref
+        spare(ref.scheduler_address)
         _current.opened(ref.scheduler_address, self._engine.handle.security)
         self._current = _current.make_current(client)
+        if self._engine.shares:
+            client.leave = self._engine.request_close
         return Cluster(self._engine, self._loop, client)
 
     def _on_core(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
@@ -147,8 +167,6 @@ class Transient:
     def _interrupt(self) -> None:
         """End what the body waits for; runs on the core's loop."""
         self._drop()
-        for client in strays(self._engine.handle.ref.scheduler_address, runs=1):
-            client.loop.add_callback(client._close, fast=True)  # noqa: SLF001 -- close() would block this loop
         if self._caller is not None:
             self._caller.call_soon_threadsafe(self._cancel_body)
         if self._options.on_interrupt is not None:
@@ -159,9 +177,12 @@ class Transient:
         self._task.cancel()
 
     def _drop(self) -> None:
-        """Close the body's client at once: its futures are cancelled, it does not try to reconnect."""
+        """Close the body's clients at once: their futures are cancelled, they do not try to reconnect."""
+        clients: list[Any] = strays(self._engine.handle.ref.scheduler_address, runs=1)
         if self._client is not None and self._client.loop is not None and self._client.status != "closing":
-            self._client.loop.add_callback(self._client._close, fast=True)  # noqa: SLF001 -- as above
+            clients.append(self._client)
+        for client in clients:
+            client.loop.add_callback(client._close, fast=True)  # noqa: SLF001 -- close() would block this loop
 
     def _leave(self, error: BaseException | None) -> None:
         if os.getpid() != self._pid:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from daskbridge.plugins import plugins
 from daskbridge.runtime._code import code_for
+from daskbridge.runtime._scope import share_of
 from daskbridge.serialization import check
 
 if TYPE_CHECKING:
     from daskbridge.code import CodeBundle, InstalledCode
     from daskbridge.plugins import ClusterPlugin, Orchestrator, Provisioner, Run
     from daskbridge.runtime._options import Options
+    from daskbridge.runtime._scope import Share
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Checked:
     notes: tuple[str, ...]
     cluster_plugins: list[ClusterPlugin]
     code: CodeBundle | InstalledCode | None
+    share: Share | None
     _packed: ExitStack = field(repr=False)
 
     @property
@@ -59,7 +62,9 @@ def check_run(options: Options, run: Run) -> Checked:
     run.topology = plugins().topology(options.topology, provisioner)
     notes = check(run.topology, provisioner)
     provisioner.validate(run.topology)
-    cluster_plugins = plugins().cluster_plugins(run.topology, run)
+    share = share_of(options, run, orchestrator, provisioner)
+    # a shared cluster gets its plugins when it starts, and keeps them while anybody uses it
+    cluster_plugins = [] if share else plugins().cluster_plugins(run.topology, run)
     with ExitStack() as packed:
         code = code_for(options, run, packed)
-        return Checked(provisioner, orchestrator, notes, cluster_plugins, code, packed.pop_all())
+        return Checked(provisioner, orchestrator, notes, cluster_plugins, code, share, packed.pop_all())

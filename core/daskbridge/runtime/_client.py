@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distributed import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _connecting = ContextVar("_connecting", default=False)
 
@@ -19,10 +22,19 @@ class RunClient(Client):
 
     #: Set once another scheduler has answered; the client is closed then.
     replaced = False
+    #: What ``shutdown()`` does where others use the cluster, too.
+    leave: Callable[[], None] | None = None
     _first: str | None = None
 
     def __init__(self, address: str, **options: Any) -> None:  # noqa: ANN401 -- those of Dask's client
         super().__init__(address, **options)  # type: ignore[no-untyped-call]
+
+    async def _shutdown(self) -> None:
+        if self.leave is None:
+            await super()._shutdown()  # type: ignore[no-untyped-call]
+        else:
+            self.leave()
+            await self._close()
 
     async def _ensure_connected(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- as inherited
         token = _connecting.set(True)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import uuid
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from daskbridge._threads import in_thread
@@ -38,6 +38,10 @@ class Engine:
 
     handle: ClusterHandle
     connection: Connection
+    #: Whether others use the cluster, too.
+    shares = False
+    _bound: asyncio.Timeout
+    _loop: asyncio.AbstractEventLoop
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -53,6 +57,7 @@ class Engine:
         self._body = AsyncExitStack()
         self._closing: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._asked = False
 
     @property
     def verdict(self) -> DaskbridgeError | None:
@@ -61,16 +66,11 @@ class Engine:
 
     async def open(self) -> None:
         """Take every step up to the user's body; cancelled or failing, leave nothing."""
-        cancel = self.options.cancel
         try:
-            if cancel is not None and cancel.is_set():
-                raise RunCancelled("cancelled before anything began")  # noqa: TRY301
+            self._go_on("before anything began")
             self._opening = asyncio.ensure_future(self._open())
-            while not self._opening.done():
-                await asyncio.wait({self._opening}, timeout=LOOK if cancel else None)
-                if cancel is not None and cancel.is_set():
-                    step = self.timeline.current[0]
-                    raise RunCancelled(f"cancelled in step {step!r}, before the body began")  # noqa: TRY301
+            while not (await asyncio.wait({self._opening}, timeout=LOOK))[0]:
+                self._go_on(f"in step {self.timeline.current[0]!r}, before the body began")
             self._opening.result()
         except BaseException:
             await asyncio.shield(self.close("not opened"))
@@ -80,10 +80,15 @@ class Engine:
         """Begin the body: from here on a lost cluster or a cancel calls ``interrupt``.
 
         ``drop`` is called when the cluster ends before the body does, to close the body's client.
+        Raises RunCancelled if the end was asked for meanwhile.
         """
+        self._go_on("before the body began")
+        self._loop = asyncio.get_running_loop()
         self._drop = self.connection.on_end = drop
         await self._body.enter_async_context(self.timeline.step("body"))
         self._watch = Watch(self.connection, self.options.cancel, interrupt)
+        if self._asked:  # while there was no watch yet
+            self.request_close()
 
     async def ended(self, error: BaseException | None) -> None:
         """End the body; add to its error what the cluster knows of its cause."""
@@ -100,16 +105,35 @@ class Engine:
 
     async def close(self, reason: str) -> None:
         """End all that was opened, in reverse; a second call waits for the first."""
-        if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close(reason))
-        await asyncio.shield(self._closing)
+        await asyncio.shield(self._begin_to_close(reason))
 
     def request_close(self) -> None:
-        """Ask for the end from anywhere; return at once."""
-        if self._watch is not None:
-            self._watch.ignore()
-        if hasattr(self, "handle"):
+        """Ask for the end from anywhere, a signal handler too; return at once.
+
+        Before the body begins, that is a cancel; from then on the run closes in order, beginning with
+        the body's client. While it closes already, the provisioner is asked, too: it does not wait.
+        """
+        self._asked = True  # the start looks by itself
+        if self._watch is None or self.gone.is_set():
+            return
+        if self._closing is not None:
             self.handle.request_close()
+            return
+        self._watch.ignore()
+        with suppress(RuntimeError):  # the loop is gone, and so is the run
+            self._loop.call_soon_threadsafe(self._begin_to_close, "the end was asked for")
+
+    def _begin_to_close(self, reason: str) -> asyncio.Task[None]:
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close(reason))
+        return self._closing
+
+    def _go_on(self, where: str) -> None:
+        """Raise RunCancelled if the run should not go on to its body."""
+        if self._asked:
+            raise RunCancelled(f"asked to close {where}")
+        if self.options.cancel is not None and self.options.cancel.is_set():
+            raise RunCancelled(f"cancelled {where}")
 
     def _tell(self, step: str, state: str, elapsed: float, detail: str) -> None:
         plugins().step(step, state, elapsed, detail, self.run)
@@ -123,10 +147,10 @@ class Engine:
             self.notes += checked.notes
             progress.detail = f"{self.run.provisioner}; {checked.told}"
         try:
-            async with asyncio.timeout(self.run.topology.start_timeout) as bound:
+            async with asyncio.timeout(self.run.topology.start_timeout) as self._bound:
                 await self._start(checked)
         except TimeoutError as error:
-            if not bound.expired():
+            if not self._bound.expired():
                 raise
             raise await self._too_late() from error
         except OSError as error:
@@ -137,12 +161,11 @@ class Engine:
     async def _start(self, checked: Checked) -> None:
         async with self.timeline.step("provision") as progress:
             self.run.tell = progress.say
-            self.run.equipment = await in_thread(lambda: equipment(self.run, checked.code))
-            self.handle = await checked.provisioner.provision(self.run.topology, self.run)
+            self.handle = await self._provision(checked)
             self._stack.push_async_callback(self.handle.close, "the run ended")
             self.notes += self.handle.notes
             progress.detail = "; ".join(self.notes)
-        self.connection = Connection(self.handle, self.run)
+        self.connection = self._connection()
         async with self.timeline.step("connect") as progress:
             await self.connection.open(setting("connect-timeout"))
             self._stack.push_async_callback(self._disconnect)
@@ -157,6 +180,13 @@ class Engine:
             checked.drop()  # the scheduler has it for those who come late
         async with self.timeline.step("ready") as progress:
             await self.connection.arrivals.wait(progress)
+
+    async def _provision(self, checked: Checked) -> ClusterHandle:
+        self.run.equipment = await in_thread(lambda: equipment(self.run, checked.code))
+        return await checked.provisioner.provision(self.run.topology, self.run)
+
+    def _connection(self) -> Connection:
+        return Connection(self.handle, self.run)
 
     async def _explain(self, error: BaseException) -> None:
         try:

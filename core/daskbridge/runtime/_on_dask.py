@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from daskbridge.cluster import Provisioner
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.runtime._options import Event
+    from daskbridge.runtime._scope import Scope
     from daskbridge.topology import Dask
 
 P = ParamSpec("P")
@@ -32,9 +33,11 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
     cancel: Event | None = None,
     name: str = "",
     asynchronous: bool | None = None,
+    scope: Scope = "task",
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorate a function so that each call runs with a cluster of its own, gone when it returns.
+    """Decorate a function so that each call runs with a cluster that is gone when it returns.
 
+    Each call has one of its own, or with ``scope=`` shares one with other calls and blocks.
     Works on synchronous and on ``async`` functions and keeps signature and types; the arguments
     are those of :func:`~daskbridge.transient`. In the body ``distributed.get_client()`` gives the
     client. A returned future or persisted collection raises
@@ -52,7 +55,7 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
     >>> total(4)
     10
     """
-    options = Options(topology, provisioner, code, cancel, name, asynchronous=asynchronous)
+    options = Options(topology, provisioner, code, cancel, name, asynchronous=asynchronous, scope=scope)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

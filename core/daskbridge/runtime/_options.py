@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from daskbridge.errors import ProvisioningError
+from daskbridge.runtime._scope import check_scope
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.plugins import Provisioner
+    from daskbridge.runtime._scope import Scope
     from daskbridge.topology import Dask
 
 
@@ -39,6 +41,7 @@ class Options:
     on_interrupt: Callable[[], None] | None = None
     entry: str | None = None
     asynchronous: bool | None = None
+    scope: Scope = "task"
 
     def __post_init__(self) -> None:
         from daskbridge.serialization import check
@@ -48,6 +51,8 @@ class Options:
         is_event = callable(getattr(self.cancel, "is_set", None))
         _refuse(self.cancel, self.cancel is None or is_event, "cancel", "an event such as threading.Event()")
         _refuse(self.name, isinstance(self.name, str), "name", "a string")
+        _refuse(self.scope, isinstance(self.scope, str), "scope", "'task', 'flow' or 'process'")
+        check_scope(self.scope, self.topology)
         if not (self.provisioner is None and in_kubernetes()):
             provisioner = self.resolve()
             check(self.topology, provisioner)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("daskbridge")
 
 _ours: weakref.WeakSet[Client] = weakref.WeakSet()
+_before: dict[str, weakref.WeakSet[Client]] = {}
 
 
 def own(client: Client) -> None:
@@ -27,7 +28,15 @@ def own(client: Client) -> None:
 
 async def close_quickly(client: Client) -> None:
     """Close a client on its own loop; one without a connection would try for two seconds to end in order."""
-    await client._close(fast=client.status != "running")  # noqa: SLF001 -- as said
+    await client._close(fast=client.status != "running")  # noqa: SLF001 -- close() may block
+
+
+def spare(address: str) -> None:
+    """Remember whose clients are there before the first run of this process uses a cluster: they stay."""
+    from distributed import Client
+
+    if not _current.runs_on(address):
+        _before[address] = weakref.WeakSet(Client._instances)  # noqa: SLF001 -- as below
 
 
 def strays(
@@ -45,6 +54,7 @@ def strays(
         client
         for client in list(Client._instances)  # noqa: SLF001 -- the only list of all clients
         if client not in _ours
+        and client not in _before.get(address, ())
         and client.status in {"running", "connecting"}
         and getattr(client.scheduler, "address", None) == address
     ]
@@ -60,4 +70,6 @@ async def close_strays(address: str) -> None:
             await client.close()
         else:
             client.loop.add_callback(client.close)
+    if not _current.runs_on(address):
+        _before.pop(address, None)
     _current.settle()

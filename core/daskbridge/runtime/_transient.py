@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from daskbridge.cluster import Provisioner
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.runtime._options import Event
+    from daskbridge.runtime._scope import Scope
     from daskbridge.topology import Dask
 
 
@@ -26,6 +27,7 @@ def transient(  # noqa: PLR0913 -- each but the first is an option
     name: str = "",
     on_interrupt: Callable[[], None] | None = None,
     asynchronous: bool | None = None,
+    scope: Scope = "task",
 ) -> Transient:
     """Start a cluster for a ``with`` or ``async with`` block and end it when the block is left.
 
@@ -40,6 +42,10 @@ def transient(  # noqa: PLR0913 -- each but the first is an option
     under ``async with``; False gives a blocking client there, for a body that runs in a thread or
     that calls code which blocks.
 
+    ``scope`` says whose the cluster is: the "task" alone has it, or the blocks of this "process", or of
+    the "flow" run that an orchestrator knows, share it if their topologies are equal. The first one in
+    starts it, the last one out ends it. Other code than the nodes have is refused.
+
     In the block ``distributed.get_client()`` and a bare ``Client()`` reach this cluster. The
     block's own error always wins; what goes wrong while closing is noted on it. On SIGTERM the
     main thread leaves the block with ``SystemExit(143)``, unless a handler is installed already.
@@ -51,6 +57,12 @@ def transient(  # noqa: PLR0913 -- each but the first is an option
     >>> with transient(Dask(workers=WorkerGroup(2))) as cluster:
     ...     cluster.client.submit(pow, 2, 10).result()
     1024
+    >>> shared = transient(Dask(), scope="process", code=False)
+    >>> with shared as one, transient(Dask(), scope="process", code=False) as other:
+    ...     one.scheduler_address == other.scheduler_address
+    True
     """
-    options = Options(topology, provisioner, code, cancel, name, on_interrupt, asynchronous=asynchronous)
+    options = Options(
+        topology, provisioner, code, cancel, name, on_interrupt, asynchronous=asynchronous, scope=scope
+    )
     return Transient(options)

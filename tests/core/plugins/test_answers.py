@@ -154,7 +154,7 @@ def test_a_broken_orchestrator_is_one_warning_and_another_is_found(hooks, caplog
     assert [record.getMessage() for record in caplog.records] == [f"plugin 'site0' (site0 1.0) {said}"]
 
 
-@pytest.mark.parametrize("question", ["identity", "code_root"])
+@pytest.mark.parametrize("question", ["identity", "code_root", "flow"])
 def test_what_the_orchestrator_can_t_say_ends_the_run_and_is_named(hooks, question):
     plugins = hooks(
         "def daskbridge_orchestrators():\n"

@@ -101,6 +101,17 @@ def test_two_runs_with_one_digest_share_it_until_the_last_is_done(scheduler, tmp
         assert outer.client.submit(by_value(), 3, pure=False).result() == 3
 
 
+def test_a_client_that_was_there_before_the_run_stays_and_one_of_the_body_s_own_is_closed(scheduler):
+    provisioner = Existing(scheduler_file=str(scheduler))
+    with Client(json.loads(scheduler.read_text())["address"], set_as_default=False) as mine:
+        for _ in range(2):
+            with transient(Dask(), provisioner=provisioner, code=False):
+                with transient(Dask(), provisioner=provisioner, code=False):
+                    left = Client()
+                assert left.status == "running"
+            assert (mine.submit(int, 4).result(), left.status) == (4, "closed")
+
+
 def test_what_a_running_cluster_has_decided_is_said(scheduler):
     topology = Dask(workers=WorkerGroup(resources=Resources(cpu=2)))
     with transient(topology, provisioner=Existing(scheduler_file=str(scheduler)), code=False) as cluster:
