@@ -16,7 +16,19 @@ from hashlib import sha256
 from typing import Any
 
 #: In the order in which a node executes them: a module may import only those before it.
-MODULES = ("_travel", "unpack", "activate", "install", "origin", "code", "logs", "guard", "installed")
+MODULES = (
+    "_travel",
+    "unpack",
+    "activate",
+    "install",
+    "origin",
+    "code",
+    "logs",
+    "environment",
+    "guard",
+    "installed",
+    "questions",
+)
 
 _LOADER = """
 def load(name, sources, module, cls, state):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -13,6 +12,7 @@ from daskbridge.cluster._logs import LogReceiver
 from daskbridge.errors import ProvisioningError
 from daskbridge.runtime._arrivals import Arrivals
 from daskbridge.runtime._delivery import deliver, take_back
+from daskbridge.runtime._environment import Environment
 from daskbridge.runtime._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
 from daskbridge.runtime._strays import own
 from daskbridge.settings import setting
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from daskbridge.cluster import ClusterHandle, ClusterRef
     from daskbridge.code import CodeBundle, InstalledCode
     from daskbridge.plugins import ClusterPlugin, Run
-
-logger = logging.getLogger("daskbridge")
 
 #: Seconds beyond the bound of a connection in which Dask may say what was wrong.
 PATIENCE = 1.0
@@ -42,6 +40,7 @@ class Connection:
         self.run = run
         self.logs = LogReceiver()
         self.arrivals = Arrivals(self)
+        self.environment = Environment(self)
         self.code: CodeBundle | InstalledCode | None = None
         #: Set when the scheduler is gone or another one: there is nothing to fetch and to take back.
         self.lost = False
@@ -88,12 +87,12 @@ class Connection:
         has_bokeh = versions["packages"].get("bokeh")
         return replace(self.handle.ref, dashboard_link=self.client.dashboard_link if has_bokeh else None)
 
-    async def compare(self, policy: str) -> str:
+    async def compare(self, policy: str, code: CodeBundle | InstalledCode | None) -> str:
         """Guard the cluster against late workers that differ, and compare those who are there.
 
         Returns what was compared, in words. Raises EnvironmentMismatch where the policy says so.
         """
-        from daskbridge.cluster._versions import mine, mismatch
+        from daskbridge.cluster._versions import mine
         from daskbridge.node.guard import TOPIC, RunGuard
 
         versions = mine()
@@ -103,12 +102,8 @@ class Connection:
         )
         # first: who joins while the others are asked is compared there
         await self._register(guard, f"{guard.name}-{self.run.id}")
-        if policy != "ignore":
-            found = mismatch(versions, await self.client.get_versions())
-            if found is not None and policy == "error":
-                raise found
-            if found is not None:
-                logger.warning("%s", found)
+        if policy != "ignore" and not getattr(self.handle, "same_environment", False):
+            await self.environment.compare(versions, policy, code)
         return f"python {versions['python']}, dask {versions['dask']}"
 
     async def equip(self, plugins: list[ClusterPlugin]) -> None:
@@ -163,6 +158,7 @@ class Connection:
     async def close(self) -> None:
         """Fetch the last lines, take back what a shared cluster should not keep, disconnect."""
         try:
+            await self.environment.close()
             if self.lost or self.ended or not self.running:
                 return
             if not self.handle.ref.exclusive:
