@@ -33,6 +33,12 @@ class Imported:
     versions: dict[str, str] = field(default_factory=dict)
     modules: dict[str, list[str]] = field(default_factory=dict)
 
+    def without(self, names: Collection[str]) -> Imported:
+        """Leave out some distributions, however their names are spelt."""
+        left_out = {_normal(name) for name in names}
+        versions = {name: each for name, each in self.versions.items() if _normal(name) not in left_out}
+        return Imported(versions, {name: self.modules[name] for name in versions})
+
 
 class _Brought(NamedTuple):
     """Say that a distribution brings a module, or a part of a namespace."""
@@ -43,13 +49,12 @@ class _Brought(NamedTuple):
     version: str
 
 
-def imported_distributions(selection: Selection, *, aside: Collection[str] = ()) -> Imported:
+def imported_distributions(selection: Selection) -> Imported:
     """Return what the files of ``selection`` import of other distributions.
 
-    The distributions of ``aside`` don't count, nor does what ``distributed`` needs itself: every node
-    has that. Runs in the driver and blocks while it reads files; imports nothing. The standard
-    library's ``packages_distributions`` reads what every distribution recorded, so only what is imported
-    is looked up, and by its own name first.
+    What ``distributed`` needs itself is left out: every node has it. Runs in the driver and blocks
+    while it reads files; imports nothing. The standard library's ``packages_distributions`` reads what
+    every distribution recorded, so only what is imported is looked up, and by its own name first.
     """
     kinds: dict[str, str] = {}
 
@@ -59,12 +64,10 @@ def imported_distributions(selection: Selection, *, aside: Collection[str] = ())
         return {"package": top, "namespace": name}.get(kind)
 
     found = imports(selection, concern)
-    skipped = {_normal(name) for name in aside}
     imported = Imported()
     for module, part, name, version in _distributions(found):
-        if _normal(name) not in skipped:
-            imported.versions[name] = version
-            imported.modules.setdefault(name, []).extend([part] if found[module] else [])
+        imported.versions[name] = version
+        imported.modules.setdefault(name, []).extend([part] if found[module] else [])
     return imported
 
 

@@ -127,7 +127,8 @@ def imported_by(code: CodeBundle | InstalledCode | None) -> Imported:
 
     if not isinstance(code, CodeBundle):
         return Imported()
-    return imported_distributions(code.selection, aside=plugins().driver_only())
+    imported = imported_distributions(code.selection)
+    return imported.without(plugins().driver_only()) if imported.versions else imported
 
 
 def in_words(differing: Mapping[str, tuple[str, str | None]]) -> str:

@@ -149,7 +149,7 @@ def selected(tmp_path, text):
 def test_modules_are_mapped_to_distributions_by_what_these_recorded(tmp_path, installed):
     text = "import prices_of_acme, acme_rates, nosuchmodule, sys, dask, pytest\n"
     text += "from acme.shop import orders\nfrom acme.stock.levels import low\nfrom acme import nothing\n"
-    found = imported_distributions(selected(tmp_path, text), aside=["PyTest"])
+    found = imported_distributions(selected(tmp_path, text)).without(["PyTest"])
     assert found.versions == {"acme-prices": "1.0", "acme.shop.orders": "3.0", "stock-of-acme": "4.0"}
     assert found.modules == {
         "acme-prices": ["prices_of_acme", "acme_rates"],
