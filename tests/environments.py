@@ -46,11 +46,11 @@ class Nodes:
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def scheduler(self, *arguments: str, python: str = sys.executable) -> str:
-        """Start the scheduler and return its address."""
+    def scheduler(self, *arguments: str, **environ: str) -> str:
+        """Start the scheduler and return the file with its address, once it is up."""
         file = self.directory / "address"
         quiet = ("--port", "0", "--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file))
-        self.start("dask_scheduler", *quiet, *arguments, python=python)
+        self.start("dask_scheduler", *quiet, *arguments, **environ)
         end = time.monotonic() + LONG
         while not (file.exists() and file.read_text().endswith("}")):
             assert time.monotonic() < end, self.log
@@ -61,8 +61,16 @@ class Nodes:
         quiet = ("--no-nanny", "--no-dashboard", "--nthreads", "1", "--name", name)
         self.start("dask_worker", "--scheduler-file", file, *quiet, *arguments, **environ)
 
-    def start(self, program: str, *arguments: str, python: str = sys.executable, **environ: str) -> None:
-        command = [python, "-P", "-m", f"distributed.cli.{program}", "--host", "127.0.0.1", *arguments]
+    def start(self, program: str, *arguments: str, **environ: str) -> None:
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            f"distributed.cli.{program}",
+            "--host",
+            "127.0.0.1",
+            *arguments,
+        ]
         with (self.directory / "log").open("ab") as log:
             process = subprocess.Popen(
                 command, cwd=self.directory, env=self._environ | environ, stdout=log, stderr=log

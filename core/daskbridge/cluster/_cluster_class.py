@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from daskbridge._threads import in_thread
-from daskbridge.cluster._known_classes import advice, refuse
+from daskbridge.cluster._known_classes import advice, installed, refuse
 from daskbridge.cluster._options import options
 from daskbridge.errors import DaskbridgeError, ProvisioningError, TopologyError
 from daskbridge.plugins._provisioner import ClusterRef
@@ -88,6 +88,10 @@ class ClusterClass:
             await handle.abandon(error)
             raise
         return handle
+
+    def diagnose(self) -> str:
+        """Say which distributions with cluster classes are installed."""
+        return f"needs a class; of those with one are here: {', '.join(installed()) or 'none'}"
 
     async def attach(self, ref: ClusterRef) -> WrappedCluster:
         """Refuse: a cluster object belongs to its process; attach with ``existing``."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,15 @@ from daskbridge.errors import TopologyError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+DISTRIBUTIONS = (
+    "coiled",
+    "dask-cloudprovider",
+    "dask-gateway",
+    "dask-jobqueue",
+    "dask-kubernetes",
+    "dask-mpi",
+    "dask-yarn",
+)
 _ANYWAY = "or set check to false in provisioner_options.cluster-class if the nodes' distributed is older"
 _WRITE = "write 'dask scheduler' and 'dask worker' instead"
 
@@ -49,6 +59,15 @@ def refuse(factory: Callable[..., object], keywords: Mapping[str, Any]) -> None:
 def advice(factory: Callable[..., object]) -> str:
     """Return what to look at if the class's nodes don't come; empty where nothing is known."""
     return _known(_unwrapped(factory, {})[0])[1].advice if lacks_scripts(None) else ""
+
+
+def installed() -> list[str]:
+    """List the distributions with cluster classes that this environment has, with their versions."""
+    found = []
+    for name in DISTRIBUTIONS:
+        with suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
+    return found
 
 
 def _unwrapped(

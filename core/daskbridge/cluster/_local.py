@@ -93,6 +93,10 @@ class LocalProvisioner:
             raise
         return cluster
 
+    def diagnose(self) -> str:
+        """Say how large this machine is."""
+        return Machine.here().words
+
     async def attach(self, ref: ClusterRef) -> LocalCluster:
         """Refuse: a local cluster ends with the process that started it; attach with ``existing``."""
         raise ref.not_ours()

@@ -42,7 +42,7 @@ class Environments:
     ) -> Self:
         """Add what each has of the distributions that some code imports."""
         added = {address: {**workers.get(address, {}), **facts} for address, facts in self.workers.items()}
-        return type(self)({**driver, **self.driver}, {**scheduler, **self.scheduler}, added)
+        return type(self)({**self.driver, **driver, **self.driver}, {**scheduler, **self.scheduler}, added)
 
     @cached_property
     def differing(self) -> list[str]:
@@ -77,7 +77,7 @@ class Environments:
         """Word all that differs, or return None."""
         if not self.differing:
             return None
-        what = f", and pickling breaks by {', '.join(self.breaking)}" if self.breaking else ""
+        what = f" (breaks pickling: {', '.join(self.breaking)})" if self.breaking else ""
         return f"the nodes' environment differs from the driver's{what}\n{self.table(self.differing)}"
 
     @property

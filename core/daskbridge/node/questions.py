@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._travel import Travels
 from .installed import locate
@@ -37,12 +38,16 @@ class Distributions(Travels):
         return found
 
 
-class Registered(Travels):
-    """Ask which plugins of daskbridge a scheduler has, its own, its workers' and its nannies'."""
+class About(Travels):
+    """Ask a scheduler which plugins of daskbridge it has, and whether it serves a dashboard."""
 
-    __name__ = "daskbridge_registered"
+    __name__ = "daskbridge_about"
 
-    def __call__(self, *, dask_scheduler: Scheduler) -> list[str]:
-        """Answer, on the scheduler."""
+    def __call__(self, *, dask_scheduler: Scheduler) -> dict[str, Any]:
+        """Answer, on the scheduler: its own plugins, its workers' and its nannies'."""
         kinds = (dask_scheduler.plugins, dask_scheduler.worker_plugins, dask_scheduler.nanny_plugins)
-        return sorted({str(name) for kind in kinds for name in kind if str(name).startswith("daskbridge")})
+        names = {str(name) for kind in kinds for name in kind}
+        return {
+            "plugins": sorted(name for name in names if name.startswith("daskbridge")),
+            "dashboard": "distributed.dashboard.scheduler" in sys.modules,
+        }

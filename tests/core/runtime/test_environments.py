@@ -79,7 +79,7 @@ def test_a_warning_has_all_that_differs():
         "toolz   | 1.2.0  | 1.2.0     | 1.0.0",
     ]
     assert compared(node(toolz="1.0.0", dask="2025.1.0")).warning().splitlines()[0] == (
-        "the nodes' environment differs from the driver's, and pickling breaks by dask"
+        "the nodes' environment differs from the driver's (breaks pickling: dask)"
     )
 
 
@@ -271,7 +271,7 @@ def test_other_versions_of_what_is_pickled_are_refused_with_a_table(drive, break
 def test_what_breaks_pickling_may_be_a_warning_only(drive, breaks):
     told = next(attach(drive, breaks, "warn", helper="").reports(), None)
     (warning,) = told["told"]
-    title = "the nodes' environment differs from the driver's, and pickling breaks by cloudpickle"
+    title = "the nodes' environment differs from the driver's (breaks pickling: cloudpickle)"
     assert warning.splitlines()[0] == title
 
 
