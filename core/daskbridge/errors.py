@@ -123,22 +123,35 @@ def unknown(kind: str, given: object, known: Iterable[str]) -> str:
 def comparison(
     kind: str,
     names: Iterable[str],
-    driver: Mapping[str, str],
-    scheduler: Mapping[str, str],
-    workers: Sequence[Mapping[str, str]],
+    nodes: Sequence[Mapping[str, str | None]],
+    marks: Mapping[str, str] | None = None,
 ) -> str:
-    """Word as a table what the nodes have of some names, beside what the driver has.
+    """Word as a table what some ``nodes`` have of some names: the driver, the scheduler, then the workers.
+
+    Where workers differ among themselves, each cell says how many have which, the most first. What
+    a node lacks, or has as None, is ``-``. ``marks`` says something of a name, at the end.
 
     >>> new = {"dask": "2026.8.0"}
-    >>> print(comparison("package", ["dask"], new, new, [{"dask": "2025.1.0"}, {}]))
-    package | driver   | scheduler | workers (2)
-    dask    | 2026.8.0 | 2026.8.0  | -, 2025.1.0
+    >>> print(comparison("package", ["dask"], [new, new, {"dask": "2025.1.0"}, new, new]))
+    package | driver   | scheduler | workers (3)
+    dask    | 2026.8.0 | 2026.8.0  | 2026.8.0 (2), 2025.1.0 (1)
     """
-    rows = [(kind, "driver", "scheduler", f"workers ({len(workers)})")]
+    driver, scheduler, *workers = nodes
+    rows = [(kind, "driver", "scheduler", f"workers ({len(workers)})", "")]
     for name in names:
-        found = sorted({worker.get(name, "-") for worker in workers})
-        rows.append((name, driver[name], scheduler.get(name, "-"), ", ".join(found) or "-"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-    )
+        cells = (driver.get(name) or "-", scheduler.get(name) or "-", _counted(name, workers))
+        rows.append((name, *cells, (marks or {}).get(name, "")))
+    columns = [column for column in zip(*rows, strict=True) if any(column)]
+    widths = [max(map(len, column)) for column in columns]
+    lines = [" | ".join(map(str.ljust, row, widths)).rstrip(" |") for row in rows]
+    return "\n".join(lines)
+
+
+def _counted(name: str, workers: Sequence[Mapping[str, str | None]]) -> str:
+    from collections import Counter
+
+    found = Counter(worker.get(name) or "-" for worker in workers)
+    most_first = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    if len(most_first) > 1:
+        return ", ".join(f"{version} ({count})" for version, count in most_first)
+    return next(iter(found), "-")

@@ -38,7 +38,8 @@ SETTINGS: dict[str, Setting] = {
     "environment-check": Setting(
         "error",
         ("error", "warn", "ignore"),
-        "What to do when nodes differ from the driver in what breaks pickling.",
+        "Where nodes differ from the driver: an error for what breaks pickling and a warning for the rest,"
+        " warnings for all, or no comparison.",
     ),
     "connect-timeout": Setting(30.0, float, "Seconds to connect to a scheduler that should be up."),
     "lost-timeout": Setting(15.0, float, "Seconds without a connection after which a scheduler is lost."),

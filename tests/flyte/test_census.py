@@ -84,3 +84,4 @@ def test_the_census_runs_in_the_backend_on_nodes_that_have_dask_only(
     assert outcome.outputs == [LINES], outcome.log
     assert printed(outcome.log) == expected(tree)
     assert "workers ready: 2, needed: 2" in outcome.log
+    assert "differs" not in outcome.log, "nodes need no Flyte"

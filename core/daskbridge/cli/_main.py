@@ -20,6 +20,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 COMMANDS = {
     "bundle": "daskbridge.cli._bundle:bundle",
+    "doctor": "daskbridge.cli._doctor:doctor",
     "plugins": "daskbridge.cli._plugins:plugins",
     "render": "daskbridge.cli._topology:render",
     "run": "daskbridge.cli._run:run",

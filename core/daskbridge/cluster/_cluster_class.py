@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from daskbridge._threads import in_thread
+from daskbridge.cluster._known_classes import advice, installed, refuse
 from daskbridge.cluster._options import options
 from daskbridge.errors import DaskbridgeError, ProvisioningError, TopologyError
 from daskbridge.plugins._provisioner import ClusterRef
@@ -44,11 +45,13 @@ class ClusterClass:
     topology's worker count goes to ``scale`` (or ``adapt``), all else to ``keywords``. In a
     document: ``provisioner_options: {cluster-class: {class: "dask_jobqueue.SLURMCluster",
     keywords: {cores: 4}}}``. The calls block, so they run in threads. ``keywords`` may hold secrets:
-    they are not shown.
+    they are not shown. What is known of the class's commands is looked at first; without ``check``,
+    it is not.
     """
 
     factory: Callable[..., AnyCluster] | None = None
     keywords: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    check: bool = True
     name: str = field(default="cluster-class", init=False)
     capabilities: frozenset[str] = field(default=frozenset({"adaptive", "max-lifetime"}), init=False)
     adapts: Mapping[str, str] = field(default_factory=dict, init=False)
@@ -61,14 +64,23 @@ class ClusterClass:
             raise TopologyError(msg)
 
     async def provision(self, topology: Dask, run: Run) -> WrappedCluster:
-        """Call the factory, then scale or adapt. Raises ProvisioningError chained from its error."""
+        """Call the factory, then scale or adapt.
+
+        Raises TopologyError if its nodes could not start, ProvisioningError chained from its error.
+        """
         given = self._given(topology)
         factory = self.factory
         if factory is None:
             factory = await _foreign(f"{CLASS} can't be imported", lambda: _import(given["class"]))
         title = getattr(factory, "__qualname__", repr(factory))
-        begin = partial(factory, **{**self.keywords, **given.get("keywords", {})})
-        cluster = await _foreign(f"{title} could not be started", begin, late=lambda late: late.close())
+        keywords = {**self.keywords, **given.get("keywords", {})}
+        if given.get("check", self.check):
+            await _foreign(f"the commands of {title} can't be seen", lambda: refuse(factory, keywords))
+        run.hint = advice(factory)
+        begin = partial(factory, **keywords)
+        cluster = await _foreign(
+            f"{title} could not be started", begin, late=lambda late: late.close(), hint=run.hint
+        )
         handle = WrappedCluster(cluster)
         try:
             await handle.start(topology.workers, run)
@@ -77,12 +89,16 @@ class ClusterClass:
             raise
         return handle
 
+    def diagnose(self) -> str:
+        """Say which distributions with cluster classes are installed."""
+        return f"needs a class; of those with one are here: {', '.join(installed()) or 'none'}"
+
     async def attach(self, ref: ClusterRef) -> WrappedCluster:
         """Refuse: a cluster object belongs to its process; attach with ``existing``."""
         raise ref.not_ours()
 
     def _given(self, topology: Dask) -> dict[str, Any]:
-        return options(topology, self.name, {"class": str, "keywords": Mapping})
+        return options(topology, self.name, {"class": str, "keywords": Mapping, "check": bool})
 
 
 class WrappedCluster:
@@ -159,7 +175,9 @@ class WrappedCluster:
         """Leave the end to the block: a cluster object has no close that returns at once."""
 
 
-async def _foreign(what: str, call: Callable[[], T], *, late: Callable[[T], object] | None = None) -> T:
+async def _foreign(
+    what: str, call: Callable[[], T], *, late: Callable[[T], object] | None = None, hint: str = ""
+) -> T:
     """Make a blocking call; whatever it raises, even SystemExit, becomes a ProvisioningError."""
 
     def said() -> T:
@@ -168,7 +186,7 @@ async def _foreign(what: str, call: Callable[[], T], *, late: Callable[[T], obje
         except DaskbridgeError:
             raise
         except BaseException as error:
-            raise ProvisioningError(f"{what}: {type(error).__name__}: {error}") from error
+            raise ProvisioningError(f"{what}: {type(error).__name__}: {error}", hint=hint) from error
 
     return await in_thread(said, late=late)
 

@@ -60,6 +60,13 @@ class Existing:
             ClusterRef(self.name, run.name, self._find(topology), exclusive=False, owner="its owner")
         )
 
+    def diagnose(self) -> str:
+        """Say which scheduler Dask's configuration names."""
+        import dask.config
+
+        known = dask.config.get("scheduler-address", None)
+        return f"Dask's setting scheduler-address names {known}" if known else "needs a scheduler's address"
+
     async def attach(self, ref: ClusterRef) -> AttachedCluster:
         """Return a handle on the cluster that ``ref`` names."""
         return AttachedCluster(ref)

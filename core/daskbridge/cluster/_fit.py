@@ -32,6 +32,11 @@ class Machine:
 
         return cls(cpu_count(), memory_limit())
 
+    @property
+    def words(self) -> str:
+        """Say how large it is."""
+        return f"{self.cpus} processor{'' if self.cpus == 1 else 's'}, {_mib(self.memory)}"
+
 
 @dataclass(frozen=True)
 class Share:

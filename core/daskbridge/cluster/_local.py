@@ -100,6 +100,10 @@ class LocalProvisioner:
                 if not zygote.expired:
                     raise
 
+    def diagnose(self) -> str:
+        """Say how large this machine is."""
+        return Machine.here().words
+
     async def attach(self, ref: ClusterRef) -> LocalCluster:
         """Refuse: a local cluster ends with the process that started it; attach with ``existing``."""
         raise ref.not_ours()

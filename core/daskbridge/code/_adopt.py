@@ -69,7 +69,10 @@ def adopt_archive(
         except _UNREADABLE as error:
             msg = f"archive {str(archive)!r} can't be unpacked: {error}"
             raise BundleError(msg, hint="pack it again with the tool that made it") from error
-        return pack(_selection(files, root, str(archive)), (root,), directory)
+        selection = _selection(files, root, str(archive))
+        bundle = pack(selection, (root,), directory)
+    here = tuple(replace(file, source=str(root / file.path)) for file in selection.files)
+    return replace(bundle, selection=replace(selection, files=here))
 
 
 def _decompress(archive: Path, plain: IO[bytes]) -> None:

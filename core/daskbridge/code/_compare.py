@@ -98,8 +98,8 @@ def _mismatch(told: dict[str, Any]) -> EnvironmentMismatch | None:
     if not names:
         return None
     driver = {name: brief(told["expected"][name]) for name in names}
-    scheduler, *workers = [driver | {name: brief(have) for name, have in node.items()} for node in nodes]
-    table = comparison("module", names[:_SHOWN], driver, scheduler, workers)
+    found = [driver | {name: brief(have) for name, have in node.items()} for node in nodes]
+    table = comparison("module", names[:_SHOWN], [driver, *found])
     more = f"\nand {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     msg = f"the nodes' image has other code than the driver\n{table}{more}"
     hint = "use the task's image for the nodes, with the code on their PYTHONPATH; or ship the code"

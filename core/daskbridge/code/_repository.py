@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def repository_rules(root: str) -> tuple[Rules, ...]:
-    """Return the rules of ``.git/info/exclude`` and of every ``.gitignore`` above ``root``, weakest first.
+    """Return the rules of git's ``info/exclude`` and of every ``.gitignore`` above ``root``, weakest first.
 
     Paths are relative to ``root``. A root that these rules would leave out was chosen on
     purpose: then they say nothing.
@@ -22,7 +22,7 @@ def repository_rules(root: str) -> tuple[Rules, ...]:
     top = next((place for place in (path, *path.parents) if (place / ".git").exists()), None)
     if top is None:
         return ()
-    files = [(top / ".git/info/exclude", top)]
+    files = [(_git_directory(top / ".git") / "info/exclude", top)]
     files += [(place / ".gitignore", place) for place in reversed(path.parents) if place.is_relative_to(top)]
     found: list[Rules] = []
     for file, place in files:
@@ -32,3 +32,15 @@ def repository_rules(root: str) -> tuple[Rules, ...]:
     verdicts = (made.verdict("") for made in reversed(found) if made.above)
     left_out = next((verdict for verdict in verdicts if verdict), None)
     return () if left_out and left_out[0] else tuple(found)
+
+
+def _git_directory(git: Path) -> Path:
+    """Follow the files by which worktrees and submodules say where their repository is."""
+    if git.is_file():
+        git = git.parent / _read(git).removeprefix("gitdir:").strip()
+    common = git / "commondir"
+    return git / _read(common) if common.is_file() else git
+
+
+def _read(file: Path) -> str:
+    return file.read_text("utf-8", "surrogateescape").strip()

@@ -24,9 +24,11 @@ MODULES = (
     "origin",
     "code",
     "logs",
+    "environment",
     "guard",
     "lease",
     "installed",
+    "questions",
 )
 
 _LOADER = """

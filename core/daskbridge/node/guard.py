@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from ._travel import Travels
+from .environment import breaking, comparable, differences
 
 if TYPE_CHECKING:
     from distributed import Scheduler
@@ -14,33 +15,12 @@ if TYPE_CHECKING:
 TOPIC = "daskbridge"
 
 
-def comparable(versions: dict[str, Any]) -> dict[str, str]:
-    """Reduce what ``distributed`` reports of a process to what must agree: package to version.
-
-    Of Python the minor version counts, of the packages those whose objects are pickled; a package
-    that is absent is left out.
-    """
-    packages = versions.get("packages") or {}
-    found = {
-        name: packages.get(name)
-        for name in ("dask", "distributed", "cloudpickle", "msgpack", "numpy", "pandas")
-    }
-    python = ".".join(str(packages.get("python", "")).split(".")[:2])
-    return {"python": python} | {name: str(version) for name, version in found.items() if version}
-
-
-def differences(mine: dict[str, str], theirs: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Return what both have in different versions: package to (mine, theirs)."""
-    return {
-        name: (mine[name], theirs[name]) for name in mine if name in theirs and mine[name] != theirs[name]
-    }
-
-
 class RunGuard(Travels, SchedulerPlugin):
     """Report joins and leaves as events, and keep mismatched late workers away; on the scheduler.
 
-    ``versions`` are the driver's (:func:`comparable`). With ``policy`` "error" on an exclusive
-    cluster a late worker that differs is removed before it gets a task: nothing is unpickled there.
+    ``versions`` are the driver's (:func:`.environment.comparable`). With ``policy`` "error" on an
+    exclusive cluster a late worker that differs in what breaks pickling is removed before it gets a
+    task: nothing is unpickled there. Any other difference is reported.
     ``alive`` names the operation by which the driver asks whether this scheduler is still the one
     that it equipped: a replaced one does not know it. An end that somebody asks for, as
     ``Client.shutdown()`` does, is reported, too: it is no loss.
@@ -80,7 +60,7 @@ class RunGuard(Travels, SchedulerPlugin):
         self._names[worker] = str(state.name)
         differing = differences(self.versions, comparable(state.versions)) if self.policy != "ignore" else {}
         event = {"kind": "worker-joined", "address": worker, "name": str(state.name), "differs": differing}
-        if differing and self.policy == "error" and self.exclusive:
+        if self.policy == "error" and self.exclusive and breaking(differing):
             event["kind"] = "worker-refused"
             scheduler.log_event(TOPIC, event)
             await scheduler.remove_worker(worker, stimulus_id="daskbridge-environment-mismatch")

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from daskbridge.errors import DaskbridgeError, PluginError, unknown
 from daskbridge.plugins._provisioner import Provisioner
-from daskbridge.plugins._registry import DENY, GROUP, HOOKS, Registry, distribution, logger, version
+from daskbridge.plugins._registry import (
+    DENY,
+    GROUP,
+    HOOKS,
+    Registry,
+    distribution,
+    logger,
+    requirements,
+    version,
+)
 from daskbridge.plugins._types import ClusterPlugin, Orchestrator, PluginInfo, Run, Serializer, Target
 
 if TYPE_CHECKING:
@@ -116,6 +125,14 @@ class Plugins:
             for impl in self._registry.implementations("daskbridge_cluster_plugins")
             for item in impl.items(_is_cluster_plugin, topology=topology, run=run)
         ]
+
+    def driver_only(self) -> frozenset[str]:
+        """Name the distributions that nodes don't need: the plugins' own, and what orchestrators' require."""
+        orchestrators = {plugin for plugin, _ in self._offers("daskbridge_orchestrators")}
+        entries = self._registry.entries.items()
+        plugins = [(point, name in orchestrators) for name, entry in entries for point in entry.points]
+        required = [name for point, asked in plugins if asked for name in requirements(point)]
+        return frozenset([*(distribution(point) for point, _ in plugins), *required])
 
     def step(self, step: str, state: str, elapsed: float, detail: str, run: Run) -> None:
         """Tell every listener of a step; one that raises is logged once and stops nobody."""

@@ -64,6 +64,14 @@ def version(point: EntryPoint) -> str:
     return point.dist.version if point.dist else "?"
 
 
+def requirements(point: EntryPoint) -> list[str]:
+    """Name what the distribution of an entry point requires, without what its extras add."""
+    from packaging.requirements import Requirement
+
+    needed = map(Requirement, (point.dist.requires if point.dist else None) or ())
+    return [each.name for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+
+
 class Registry:
     """Own pluggy's manager and the table of entry points; load a plugin when it is asked for."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from daskbridge.errors import ONE_IMAGE, DaskbridgeError, EnvironmentMismatch, ProvisioningError
 from daskbridge.runtime._delivery import equipped
+from daskbridge.runtime._environment import in_words
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
@@ -87,21 +88,19 @@ class Arrivals:
         kind, told = event[1].get("kind"), event[1]
         if "address" in told:
             self.names[told["address"]] = told["name"]
-        if kind == "worker-joined":
+        if kind in {"worker-joined", "worker-differs"}:
             self._joined.set()
-        elif kind == "asked-to-end":
+            self._connection.environment.joined(told["address"])
+        if kind == "asked-to-end":
             self._connection.asked_to_end()
         elif kind == "lease-ended":
             self._connection.farewell = f"it ended itself: {told['reason']}"
-        elif kind in {"worker-refused", "worker-differs"}:
-            differing = ", ".join(
-                f"{name} {theirs} (driver {ours})" for name, (ours, theirs) in told["differs"].items()
-            )
-            if kind == "worker-refused":
-                self._differ += 1
-                self._refuse(f"worker {told['name']} was turned away: its environment differs: {differing}")
-            else:
-                self.warn("the environment of worker %s differs: %s", told["name"], differing)
+        elif kind == "worker-differs":
+            self._connection.environment.differs(told["name"], told["differs"])
+        elif kind == "worker-refused":
+            self._differ += 1
+            differing = in_words(told["differs"])
+            self._refuse(f"worker {told['name']} was turned away: its environment differs: {differing}")
         elif kind == "code-failed":
             self._refuse(f"worker {told['name']} could not get the code: {told['error']}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -14,6 +13,7 @@ from daskbridge.cluster._logs import LogReceiver
 from daskbridge.errors import ProvisioningError
 from daskbridge.runtime._arrivals import Arrivals
 from daskbridge.runtime._delivery import deliver, take_back
+from daskbridge.runtime._environment import Environment
 from daskbridge.runtime._equipment import alive, forward_logs, guard
 from daskbridge.runtime._explain import MEMORY_TOPIC, killed, missing_module, unpicklable
 from daskbridge.runtime._lease import Lifetime, heartbeat, lease_of, lease_plugin, owner_of
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from daskbridge.code import CodeBundle, InstalledCode
     from daskbridge.plugins import ClusterPlugin, Run
 
-logger = logging.getLogger("daskbridge")
-
 #: Seconds beyond the bound of a connection in which Dask may say what was wrong.
 PATIENCE = 1.0
 
@@ -45,6 +43,7 @@ class Connection:
         self.run = run
         self.logs = LogReceiver()
         self.arrivals = Arrivals(self)
+        self.environment = Environment(self)
         self.code: CodeBundle | InstalledCode | None = None
         self.lease = lease_of(handle.ref, run.topology)
         self.lifetime = Lifetime(self.lease.lifetime)
@@ -99,7 +98,7 @@ class Connection:
             has_bokeh = bool(versions["packages"].get("bokeh"))
         return replace(self.handle.ref, dashboard_link=self.client.dashboard_link if has_bokeh else None)
 
-    async def compare(self, policy: str) -> str:
+    async def compare(self, policy: str, code: CodeBundle | InstalledCode | None) -> str:
         """Lease the cluster, guard it against late workers that differ, and compare those who are there.
 
         Returns what was compared, in words. Raises EnvironmentMismatch where the policy says so.
@@ -109,7 +108,6 @@ class Connection:
         self.client.subscribe_topic(TOPIC, self.arrivals.event)
         if self.handle.equipped:
             return "the driver's own environment"
-        from daskbridge.cluster._versions import mismatch
 
         if (lease := lease_plugin(self.run, self.lease)) is not None:
             await self._register(lease, lease.name)
@@ -118,11 +116,7 @@ class Connection:
         await self._register(plugin, f"{plugin.name}-{self.run.id}")
         versions = plugin.versions
         if policy != "ignore":
-            found = mismatch(versions, await self.client.get_versions())
-            if found is not None and policy == "error":
-                raise found
-            if found is not None:
-                logger.warning("%s", found)
+            await self.environment.compare(versions, policy, code)
         return f"python {versions['python']}, dask {versions['dask']}"
 
     async def equip(self, plugins: list[ClusterPlugin]) -> None:
@@ -188,6 +182,7 @@ class Connection:
     async def close(self) -> None:
         """Fetch the last lines, take back what a shared cluster should not keep, disconnect."""
         try:
+            await self.environment.close()
             if self.lost or self.ended or not self.running:
                 return
             if not self.handle.ref.exclusive:

@@ -172,7 +172,7 @@ class Engine:
             self.run.ref = await self.connection.describe()
             progress.detail = self.run.ref.dashboard
         async with self.timeline.step("compare") as progress:
-            progress.detail = await self.connection.compare(setting("environment-check"))
+            progress.detail = await self.connection.compare(setting("environment-check"), checked.code)
         async with self.timeline.step("sync") as progress:
             await self.connection.equip(checked.cluster_plugins)
             if checked.code is not None:

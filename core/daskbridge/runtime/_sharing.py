@@ -101,14 +101,14 @@ class SharedConnection(Connection):
         self._host = host
         self.logs = host.logs
         self.arrivals.names = host.arrivals.names
-        self.arrivals.warn = _told_already
+        self.arrivals.warn = self.environment.log = _told_already
         self._alive = host._alive  # noqa: SLF001 -- the same question, from another client
 
     async def describe(self) -> ClusterRef:
         """Return the reference; the host has asked for the dashboard."""
         return self.handle.ref
 
-    async def compare(self, policy: str) -> str:  # noqa: ARG002 -- the host went by it
+    async def compare(self, policy: str, code: CodeBundle | InstalledCode | None) -> str:  # noqa: ARG002 -- the host went by it
         """Listen to who joins; the host compares all nodes with this very process."""
         from daskbridge.node.guard import TOPIC
 

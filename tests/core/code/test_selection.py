@@ -88,6 +88,20 @@ def test_a_repository_above_the_root_has_its_say(project):
     assert reasons(root / "app")["out/"] == "../.gitignore:2 /app/out/"
 
 
+def test_a_worktree_has_the_rules_of_its_repository(project, tmp_path):
+    root = project({"job.py": "", ".gitignore": "*.csv"})
+    subprocess.run([GIT, "init", "-q", root], check=True)
+    (root / ".git/info/exclude").write_text("notes.txt\n")
+    me = ["-c", "user.name=me", "-c", "user.email=me@localhost"]
+    subprocess.run([GIT, "-C", root, *me, "commit", "-q", "--allow-empty", "-m", "begin"], check=True)
+    tree = tmp_path / "tree"
+    subprocess.run([GIT, "-C", root, "worktree", "add", "-q", tree], check=True)
+    for name in ("notes.txt", "a.csv", "job.py"):
+        (tree / name).touch()
+    (tree / ".gitignore").write_text("*.csv")
+    assert shipped(tree) == [".gitignore", "job.py"]
+
+
 def test_a_root_that_its_repository_ignores_was_chosen_on_purpose(project):
     root = project({".gitignore": "out/\n", "out/job.py": ""})
     subprocess.run([GIT, "init", "-q", root], check=True)

@@ -190,3 +190,14 @@ def test_a_listener_that_raises_is_logged_and_stops_nobody(hooks, run, caplog):
     assert "plugin 'site1' (site1 1.0) failed in daskbridge_step: ZeroDivisionError" in str(
         warning.exc_info[1]
     )
+
+
+def test_nodes_need_neither_plugins_nor_what_an_orchestrator_requires(hooks, site):
+    plugins = hooks(
+        "def daskbridge_orchestrators():\n    return Orchestrator('site0', detect=bool)",
+        "def daskbridge_topology():\n    return None",
+    )
+    for name, required in {"site0": "flow_engine>=2", "site1": "pandas"}.items():
+        with (site.path / f"{name}-1.0.dist-info/METADATA").open("a") as metadata:
+            metadata.write(f"Requires-Dist: {required}\nRequires-Dist: never; extra == 'more'\n")
+    assert plugins.driver_only() == {"daskbridge", "site0", "site1", "flow_engine"}

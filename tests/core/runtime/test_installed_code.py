@@ -180,7 +180,8 @@ def test_a_worker_that_differs_and_comes_before_the_body_ends_the_run_with_the_t
     assert code == 1
     table = errors.partition("EnvironmentMismatch: ")[2].splitlines()
     _, ours, scheduler, workers = (cell.strip() for cell in table[2].split("|"))
-    assert (scheduler, workers) == (ours, ", ".join(sorted([ours, workers.replace(ours, "").strip(", ")])))
+    (theirs,) = {each.removesuffix(" (1)") for each in workers.split(", ")} - {ours}
+    assert (scheduler, workers) == (ours, ", ".join(f"{each} (1)" for each in sorted([ours, theirs])))
     worker.wait(PATIENCE)
 
 
