@@ -19,6 +19,7 @@ from daskbridge.runtime._wait import apatiently, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
+    from concurrent.futures import Future
     from types import TracebackType
 
     from distributed import Client
@@ -176,13 +177,15 @@ class Transient:
         self._cancelled = True
         self._task.cancel()
 
-    def _drop(self) -> None:
-        """Close the body's clients at once: their futures are cancelled, they do not try to reconnect."""
+    def _drop(self) -> list[Future[None]]:
+        """Begin to close the body's clients: their futures are cancelled, they do not try to reconnect."""
         clients: list[Any] = strays(self._engine.handle.ref.scheduler_address, runs=1)
-        if self._client is not None and self._client.loop is not None and self._client.status != "closing":
+        if self._client is not None and self._client.loop is not None and self._client.status != "closed":
             clients.append(self._client)
-        for client in clients:
-            client.loop.add_callback(client._close, fast=True)  # noqa: SLF001 -- close() would block this loop
+        return [
+            asyncio.run_coroutine_threadsafe(close_quickly(client, fast=True), client.loop.asyncio_loop)
+            for client in clients
+        ]
 
     def _leave(self, error: BaseException | None) -> None:
         if os.getpid() != self._pid:

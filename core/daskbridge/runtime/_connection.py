@@ -54,7 +54,7 @@ class Connection:
         #: What the cluster said when it ended itself, in words.
         self.farewell: str | None = None
         #: Called then, to close what would try to reconnect.
-        self.on_end: Callable[[], None] | None = None
+        self.on_end: Callable[[], object] | None = None
         self._alive = alive(run)
         self._registered: list[Callable[[], Awaitable[Any]]] = []
 

@@ -20,7 +20,8 @@ from daskbridge.runtime._watch import Watch
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
 
     from daskbridge.plugins import ClusterHandle, Orchestrator
     from daskbridge.runtime._options import Options
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 LOOK = 0.1
 #: Seconds for what is good to have at the end: a story of an error, the last log lines.
 ASIDE = 5.0
+#: Seconds for the body's clients to close before the cluster does.
+DROPPED = 1.0
 
 logger = logging.getLogger("daskbridge")
 
@@ -50,7 +53,7 @@ class Engine:
         self.notes: list[str] = []
         #: Set once nothing of the run is left; any thread may look.
         self.gone = threading.Event()
-        self._drop: Callable[[], None] | None = None
+        self._drop: Callable[[], Iterable[Future[None]]] | None = None
         self._watch: Watch | None = None
         self._orchestrator: Orchestrator | None = None
         self._stack = AsyncExitStack()
@@ -76,7 +79,9 @@ class Engine:
             await asyncio.shield(self.close("not opened"))
             raise
 
-    async def started(self, interrupt: Callable[[], None], drop: Callable[[], None]) -> None:
+    async def started(
+        self, interrupt: Callable[[], None], drop: Callable[[], Iterable[Future[None]]]
+    ) -> None:
         """Begin the body: from here on a lost cluster or a cancel calls ``interrupt``.
 
         ``drop`` is called when the cluster ends before the body does, to close the body's client.
@@ -233,7 +238,9 @@ class Engine:
             if self._watch is not None:
                 self._watch.ignore()
             if self._drop is not None:
-                self._drop()
+                dropped = [asyncio.wrap_future(each) for each in self._drop()]
+                if dropped:  # before their scheduler is gone; a loop that is blocked is not waited for
+                    await asyncio.wait(dropped, timeout=DROPPED)
             await self._body.aclose()
             await (self._end(reason) if hasattr(self, "handle") else self._stack.aclose())
         finally:

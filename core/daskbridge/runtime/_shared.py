@@ -136,10 +136,11 @@ class SharedCluster:
         self._lost = self.engine.connection.lost = True
         self._give_up()
 
-    def _is_shut(self) -> None:
+    def _is_shut(self) -> tuple[()]:
         if self.ending is None:
             self._shut = True
             self._give_up()
+        return ()
 
     def _give_up(self) -> None:
         """Let the next block start a new cluster."""

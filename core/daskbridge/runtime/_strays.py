@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("daskbridge")
 
 _ours: weakref.WeakSet[Client] = weakref.WeakSet()
+_closing: weakref.WeakKeyDictionary[Client, asyncio.Future[None]] = weakref.WeakKeyDictionary()
 _before: dict[str, weakref.WeakSet[Client]] = {}
 
 
@@ -26,9 +27,16 @@ def own(client: Client) -> None:
     _ours.add(client)
 
 
-async def close_quickly(client: Client) -> None:
-    """Close a client on its own loop; one without a connection would try for two seconds to end in order."""
-    await client._close(fast=client.status != "running")  # noqa: SLF001 -- close() may block
+async def close_quickly(client: Client, *, fast: bool = False) -> None:
+    """Close a client on its own loop; whoever comes second waits for the first.
+
+    One without a connection would try for two seconds to end in order, so it ends at once.
+    """
+    closing = _closing.get(client)
+    if closing is None:
+        close = client._close(fast=fast or client.status != "running")  # noqa: SLF001 -- close() may block
+        closing = _closing[client] = asyncio.ensure_future(close)
+    await asyncio.shield(closing)
 
 
 def spare(address: str) -> None:

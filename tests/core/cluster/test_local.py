@@ -9,7 +9,7 @@ import dask.config
 import pytest
 
 from daskbridge import Dask, Resources, Scheduler, WorkerGroup, transient
-from daskbridge.errors import ProvisioningError, TopologyError, UnsupportedByTarget
+from daskbridge.errors import ProvisioningError, TopologyError
 
 
 def look():
@@ -134,8 +134,9 @@ def test_what_local_can_t_do_as_asked_is_said():
 
 
 def test_what_local_can_t_do_is_an_error_at_definition():
-    with pytest.raises(UnsupportedByTarget, match="max_lifetime"):
-        transient(Dask(max_lifetime=60))
+    groups = {"more": WorkerGroup(1, max_workers=2)}
+    with pytest.raises(TopologyError, match="more: max_workers was given, and there are 2 worker groups"):
+        transient(Dask(worker_groups=groups))
 
 
 def test_an_unknown_option_is_an_error_at_definition():

@@ -35,9 +35,16 @@ def nodes():
     # all but the process that starts them, which stays warm for a while
     found = []
     for child in psutil.Process().children():
-        below = [each.pid for each in child.children(recursive=True)]
-        found += below if "local_zygote" in " ".join(child.cmdline()) else [child.pid, *below]
+        try:
+            below = [each.pid for each in child.children(recursive=True)]
+            found += below if "local_zygote" in " ".join(child.cmdline()) else [child.pid, *below]
+        except psutil.Error:  # it has just ended
+            pass
     return found
+
+def start_slowly():
+    # nodes import what they need, each by itself
+    os.environ["DASK_DASKBRIDGE__LOCAL_START"] = "spawn"
 
 def everything():
     return [child.pid for child in psutil.Process().children(recursive=True)]

@@ -157,6 +157,7 @@ def test_cancel_ends_provisioning(drive, gone):
         CANCEL
         + """
     from daskbridge.errors import RunCancelled
+    start_slowly()
     later(nodes)
     try:
         with transient(topology, cancel=cancel):

@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 from tests.environments import distribution, nodes, other_version, wait_for
 
-from daskbridge import ClusterClass, Dask, transient
-from daskbridge.cluster._cluster_class import WrappedCluster
+from daskbridge import Dask, transient
 from daskbridge.cluster._versions import Environments, mine
 from daskbridge.node.environment import breaking, comparable, differences
 
@@ -111,7 +110,8 @@ def other():
 
 #: A driver that starts a local cluster, lets a foreign worker join and says what came of it.
 LATE = """
-    import helper, subprocess
+    import dask, helper, subprocess
+    dask.config.set({"daskbridge.tls": False})  # the worker has no certificate
     ENVIRON = {}
     with transient(Dask(workers=WorkerGroup(1))) as cluster:
         command = [OTHER, "-P", "-m", "distributed.cli.dask_worker", cluster.scheduler_address]
@@ -300,9 +300,7 @@ def test_nodes_in_the_driver_s_own_environment_are_not_asked(monkeypatch):
     def asked(*_, **__):
         raise AssertionError
 
-    monkeypatch.setattr(WrappedCluster, "same_environment", True, raising=False)
     monkeypatch.setattr(Client, "get_versions", asked)
     monkeypatch.setattr(Client, "run", asked)
-    threads = {"processes": False, "n_workers": 1, "dashboard_address": None}
-    with transient(Dask(), provisioner=ClusterClass(LocalCluster, threads)) as cluster:
+    with transient(Dask(), code=False) as cluster:
         assert cluster.client.submit(int, 1).result() == 1

@@ -49,6 +49,7 @@ def test_while_the_cluster_starts_entering_ends_in_run_cancelled(drive, gone, ho
     driver = drive(
         PRELUDE
         + f"""
+    start_slowly()
     block = transient(topology, code=False)
     ask({how!r}, nodes)
     try:
@@ -68,6 +69,7 @@ def test_while_an_async_block_starts_entering_ends_in_run_cancelled(drive, gone,
     driver = drive(
         PRELUDE
         + f"""
+    start_slowly()
     block = transient(topology, code=False)
     async def main():
         ask({how!r}, nodes)
