@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import site
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from daskbridge.errors import SettingError, unknown
@@ -18,6 +22,9 @@ class Setting:
     #: Numbers are above zero; some may be zero, too.
     zero: bool = False
 
+
+#: What Dask takes for a file of configuration, by its ending.
+CONFIGURATION = frozenset({".json", ".yaml", ".yml"})
 
 SETTINGS: dict[str, Setting] = {
     "provisioner": Setting(None, str, "Provisioner of runs that name none; without it `local`."),
@@ -77,6 +84,8 @@ def setting(name: str) -> Any:  # noqa: ANN401 -- each caller knows the setting'
     >>> setting("environment-check")
     'error'
     """
+    if not is_configured():
+        return SETTINGS[name].default
     import dask.config
 
     configured = dask.config.get("daskbridge", None) or {}
@@ -89,6 +98,27 @@ def setting(name: str) -> Any:  # noqa: ANN401 -- each caller knows the setting'
             raise SettingError(f"daskbridge.{key}: {unknown('setting', key, SETTINGS)}")
     checked = {key: _checked(key, value) for key, value in values.items()}
     return checked.get(name, SETTINGS[name].default)
+
+
+def is_configured() -> bool:
+    """Tell whether Dask can have a configuration of the user's; without importing it where it has none.
+
+    Importing Dask takes longer than all that daskbridge does before its nodes begin to start. Dask's own
+    files of defaults are nothing but comments.
+    """
+    if "dask.config" in sys.modules or any(variable.startswith("DASK_") for variable in os.environ):
+        return True
+    places = {Path("/etc"), Path(sys.prefix, "etc"), *(Path(prefix, "etc") for prefix in site.PREFIXES)}
+    places.add(Path("~/.config").expanduser())
+    files = (file for place in places for file in place.glob("dask/*") if file.suffix in CONFIGURATION)
+    return any(line.strip() and not line.startswith("#") for file in files for line in _lines(file))
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return ["Dask says what is wrong with it"]
 
 
 def _checked(name: str, value: object) -> object:

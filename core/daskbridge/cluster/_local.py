@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import sys
 from dataclasses import replace
@@ -13,7 +15,7 @@ from daskbridge.cluster._local_cluster import LocalCluster
 from daskbridge.cluster._options import options
 from daskbridge.cluster._zygote import Zygote
 from daskbridge.errors import ProvisioningError, TopologyError
-from daskbridge.settings import setting
+from daskbridge.settings import is_configured, setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,8 +81,14 @@ class LocalProvisioner:
             raise TopologyError(msg, hint="a local cluster adapts where it has one group: drop max_workers")
 
     def warm(self, topology: Dask) -> None:
-        """Begin what takes longest, the imports of nodes, while the driver has other things to do."""
+        """Let the nodes' process begin with its imports, make the driver's own, begin with certificates.
+
+        The driver's are made here, before any thread is there that imports something: Python lets imports in
+        several threads fail where they need each other.
+        """
         zygote = self._zygote(topology)
+        import distributed  # noqa: F401 -- as said
+
         if setting("tls"):
             zygote.certify()
 
@@ -119,12 +127,17 @@ def node_environment(config: Mapping[str, Any]) -> dict[str, str]:
 
     A task that no worker can run fails in the end, unless ``config`` or the user's own says otherwise.
     """
-    import dask.config
-
     environ = {key: value for key, value in os.environ.items() if key not in WITHHELD}
-    if dask.config.get("distributed.scheduler.no-workers-timeout", None) is None:
-        bound = {"distributed": {"scheduler": {"no-workers-timeout": NO_WORKERS_TIMEOUT}}}
-        config = dask.config.merge(bound, config)
+    bound = {"distributed": {"scheduler": {"no-workers-timeout": NO_WORKERS_TIMEOUT}}}
+    if config or is_configured():
+        import dask.config
+
+        if dask.config.get("distributed.scheduler.no-workers-timeout", None) is None:
+            config = dask.config.merge(bound, config)
+    else:
+        config = bound
     if config:
-        environ["DASK_INTERNAL_INHERIT_CONFIG"] = dask.config.serialize(dict(config))
+        # as dask.config.serialize() does, which would import Dask
+        inherited = base64.urlsafe_b64encode(json.dumps(dict(config)).encode()).decode()
+        environ["DASK_INTERNAL_INHERIT_CONFIG"] = inherited
     return environ

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import pickle
 import selectors
 import signal
 import socket
@@ -39,6 +38,7 @@ def _preload(settings: dict[str, Any], control: socket.socket) -> None:
     """Import what nodes need, once; start anew if Dask's configuration wants another environment."""
     import dask.config
     import distributed  # noqa: F401 -- the point of it all
+    from distributed.versions import get_versions
     from tornado import netutil
     from tornado.platform import asyncio  # noqa: F401 -- as well
 
@@ -48,7 +48,7 @@ def _preload(settings: dict[str, Any], control: socket.socket) -> None:
         local_orders,
         local_worker,
     )
-    from daskbridge.node.guard import RunGuard
+    from daskbridge.node._travel import arrived
 
     wanted: dict[str, str] = {}
     for key in ("pre-spawn-environ", "environ"):
@@ -64,8 +64,8 @@ def _preload(settings: dict[str, Any], control: socket.socket) -> None:
     for role in ("scheduler", "worker"):
         for route in dask.config.get(f"distributed.{role}.http.routes"):
             import_module(route)
-    # what plugins travel as is compiled here, once
-    pickle.loads(pickle.dumps(RunGuard(versions={}, policy="ignore", exclusive=True, alive="")))  # noqa: S301 -- ours
+    arrived()  # what travels as source is here already
+    get_versions()  # it asks the system by a program of its own, once in a process and those forked from it
     certificates = getattr(netutil, "_client_ssl_defaults", None)
     if callable(certificates):
         certificates()  # else each node would read the system's for its first connection, in vain

@@ -13,6 +13,7 @@ import sys
 import zlib
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from typing import Any
 
 #: In the order in which a node executes them: a module may import only those before it.
@@ -70,13 +71,28 @@ class Travels:
         sources = _sources()
         scope = {
             "boot": _LOADER,
-            "name": f"daskbridge_node_{sha256(sources).hexdigest()[:12]}",
+            "name": _name(sources),
             "sources": sources,
             "module": type(self).__module__.rpartition(".")[2],
             "cls": type(self).__name__,
             "state": self.__dict__,
         }
         return eval, ("(exec(boot), load(name, sources, module, cls, state))[1]", scope)
+
+
+def arrived() -> None:
+    """Let plugins that travel find this package where they would be compiled from their source, the same.
+
+    For a process that runs the very daskbridge from which they come, and has imported what they need.
+    """
+    name = _name(_sources())
+    package = sys.modules[name] = sys.modules[__name__.rpartition(".")[0]]
+    for stem in MODULES:
+        sys.modules[f"{name}.{stem}"] = import_module(f"{package.__name__}.{stem}")
+
+
+def _name(sources: bytes) -> str:
+    return f"daskbridge_node_{sha256(sources).hexdigest()[:12]}"
 
 
 @cache

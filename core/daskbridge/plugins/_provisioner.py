@@ -131,8 +131,8 @@ class Provisioner(Target, Protocol):
 
     Worker names tell the group: ``<group>-<number>``, the first group being ``default``. Only
     provisioners with the capability ``worker-groups`` need to keep to that. One may also have a method
-    ``warm(topology)``: it is called as soon as a block is entered, to begin what takes long, and returns at
-    once.
+    ``warm(topology)``: it is called as soon as a block is entered, to begin what takes long and to import
+    what will be needed; it waits for nothing else.
     """
 
     def validate(self, topology: Dask) -> None:
