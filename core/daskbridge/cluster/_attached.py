@@ -17,7 +17,6 @@ class AttachedCluster:
 
     notes: tuple[str, ...] = ()
     security = None
-    equipped = False
 
     def __init__(self, ref: ClusterRef) -> None:
         self.ref = ref

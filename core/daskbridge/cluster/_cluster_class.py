@@ -106,7 +106,6 @@ class WrappedCluster:
 
     ref: ClusterRef
     notes: tuple[str, ...] = ()
-    equipped = False
 
     def __init__(self, cluster: AnyCluster) -> None:
         self._cluster = cluster

@@ -97,14 +97,13 @@ class ClusterHandle(Protocol):
     """Hold one cluster that a provisioner started or attached to; its methods run on the core's loop.
 
     ``notes`` say what was started otherwise than asked, one sentence each; ``security`` is the
-    ``distributed.Security`` that a client needs to connect, or None. ``equipped`` tells that the nodes
-    were started with ``run.equipment`` and in the driver's own environment: there is nothing to register or
-    to compare.
+    ``distributed.Security`` that a client needs to connect, or None. A handle may have ``equipped``: true
+    where the nodes were started with ``run.equipment`` and in the driver's own environment, so that there is
+    nothing to register and to compare.
     """
 
     ref: ClusterRef
     notes: tuple[str, ...]
-    equipped: bool
 
     @property
     def security(self) -> object | None: ...

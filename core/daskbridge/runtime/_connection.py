@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from importlib import metadata
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,8 @@ class Connection:
 
     def __init__(self, handle: ClusterHandle, run: Run) -> None:
         self.handle = handle
+        #: Whether the nodes have been started with all that they need.
+        self.equipped: bool = getattr(handle, "equipped", False)
         self.run = run
         self.logs = LogReceiver()
         self.arrivals = Arrivals(self)
@@ -91,7 +95,7 @@ class Connection:
 
     async def describe(self) -> ClusterRef:
         """Return the reference with the dashboard's link, or without where the scheduler lacks bokeh."""
-        if self.handle.equipped:
+        if self.equipped:
             has_bokeh = find_spec("bokeh") is not None
         else:
             versions = await self.client.scheduler.versions(packages=["bokeh"])
@@ -106,8 +110,9 @@ class Connection:
         from daskbridge.node.guard import TOPIC
 
         self.client.subscribe_topic(TOPIC, self.arrivals.event)
-        if self.handle.equipped:
-            return "the driver's own environment"
+        if self.equipped:
+            python = ".".join(map(str, sys.version_info[:2]))
+            return f"python {python}, dask {metadata.version('dask')}, the driver's own"
 
         if (lease := lease_plugin(self.run, self.lease)) is not None:
             await self._register(lease, lease.name)
@@ -123,7 +128,7 @@ class Connection:
         """Register log forwarding, where the cluster is ours alone, and the plugins of plugins."""
         if self.handle.ref.exclusive and setting("forward-logs"):
             self.logs.listen(self.client)
-            if not self.handle.equipped:
+            if not self.equipped:
                 await self.client.register_plugin(forward_logs())
         for item in plugins:
             await self._register(item.plugin, item.name)
@@ -135,8 +140,8 @@ class Connection:
         """
         from daskbridge.code import CodeBundle
 
-        if self.handle.equipped and isinstance(code, CodeBundle):
-            done = f"{code.digest[:12]} from the start"
+        if self.equipped and isinstance(code, CodeBundle):
+            done = f"{code.digest[:12]}, with which the nodes start"
         else:
             done = await deliver(self.client, code, exclusive=self.handle.ref.exclusive)
         self.code = code

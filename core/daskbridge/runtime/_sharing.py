@@ -50,9 +50,6 @@ class SharingEngine(Engine):
 class SharedHandle:
     """Hold a shared cluster for one block: all but the end goes to the cluster's own handle."""
 
-    #: The code comes with each block.
-    equipped = False
-
     def __init__(self, cluster: SharedCluster, block: str) -> None:
         self._cluster = cluster
         self._block = block
