@@ -7,6 +7,7 @@ import pytest
 TELLS = """
     import helper, listener, logging
 
+    start_slowly()
     told = {}
 
     class Keep(logging.Handler):
