@@ -35,6 +35,7 @@ class Project:
         self.told = directory / "told.json"
         self.write("mylib.py", MYLIB)
         known = {"TMPDIR": str(self.temporary), "TOLD": str(self.told), MARK: uuid4().hex}
+        known["DASK_DASKBRIDGE__LOCAL_WARM"] = "0"  # what starts nodes ends with its cluster, too
         # what a terminal shows is wrapped otherwise
         self.environ = os.environ | known | {"COLUMNS": "200"}
 

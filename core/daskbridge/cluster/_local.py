@@ -100,13 +100,13 @@ class LocalProvisioner:
         if fits < topology.workers_to_wait_for:
             run.topology = replace(topology, min_workers=fits)
             notes += (f"min_workers: {topology.min_workers} were to be waited for, {fits} are",)
-        while True:
-            zygote = self._zygote(topology)
-            try:
-                return await LocalCluster.start(zygote, run, topology, shares, notes)
-            except ProvisioningError:
-                if not zygote.expired:
-                    raise
+        zygote = self._zygote(topology)
+        try:
+            return await LocalCluster.start(zygote, run, topology, shares, notes)
+        except ProvisioningError:
+            if not zygote.expired:
+                raise
+        return await LocalCluster.start(self._zygote(topology), run, topology, shares, notes)
 
     def diagnose(self) -> str:
         """Say how large this machine is."""

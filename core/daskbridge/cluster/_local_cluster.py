@@ -151,6 +151,7 @@ class LocalCluster:
                 self._zygote.kill()  # it does not answer, or is dead: its children end with it
         self._zygote.leave(self._name)
         self.request_close()
+        await self._zygote.cooled()
         if self._scheduler.done() and not self._scheduler.cancelled():
             self._scheduler.exception()  # told already, or nobody waits any more
         await in_thread(lambda: _remove(self._directory))

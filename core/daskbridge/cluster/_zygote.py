@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from daskbridge._threads import in_thread
 from daskbridge.cluster.local_birth import AT_START
 from daskbridge.errors import ProvisioningError
 
@@ -123,6 +124,11 @@ class Zygote:
         if not self._listeners and self._loop is not None:
             self._loop.remove_reader(self._control)
             self._loop = None
+
+    async def cooled(self) -> None:
+        """Wait for the end of a process that is not meant to stay warm once it has no cluster."""
+        if not self._listeners and self._settings["warm"] == 0:
+            await in_thread(lambda: self._thread.join(LAST_CHANCE))
 
     @property
     def expired(self) -> bool:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from daskbridge.cluster.local_family import Family
 
 
+#: Seconds for the first cluster to come, at least.
+FIRST = 60.0
+
+
 def main() -> None:
     """Serve the driver at the other end of the socket whose descriptor is the first argument."""
     die_with_parent(signal.SIGTERM)
@@ -107,15 +111,15 @@ class Zygote:
 
     def serve(self) -> None:
         """Do what is ordered until the driver ends, or nothing has been ordered for a while."""
-        idle = time.monotonic()
+        expires = time.monotonic() + max(self._warm, FIRST)
         while True:
             now = time.monotonic()
             if self._terminated:
                 self._lose("SIGTERM")
-            due = min((family.tick(now) for family in self._families.values()), default=idle + self._warm)
+            due = min((family.tick(now) for family in self._families.values()), default=expires)
             if any(family.closed for family in self._families.values()):
                 self._forget_closed()
-                idle = now
+                expires = now + self._warm
                 continue
             if not self._families and (now >= due or not self._driver):
                 return
