@@ -6,6 +6,13 @@ from typing import Any
 
 from distributed import Worker
 
+from daskbridge.cluster.local_node import GRACE
+
+#: Reasons of an end after which nobody wants the results of tasks that still run: Dask would wait for these.
+UNWANTED = frozenset(
+    {"scheduler-close", "scheduler-remove-worker", "worker-handle-scheduler-connection-broken"}
+)
+
 
 class LocalWorker(Worker):
     """Be a worker without a nanny: the supervising process does what a nanny would."""
@@ -36,4 +43,6 @@ class LocalWorker(Worker):
     ):
         """Close the worker, and keep the first reason."""
         self.reason = self.reason or reason
+        if reason in UNWANTED:
+            timeout, executor_wait = GRACE, False
         return await super().close(timeout, executor_wait, nanny, reason)
