@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LOOK, ASK = 0.2, 2.0
 #: Seconds that a scheduler may be busy, as with a large graph, before it counts as lost.
 BUSY = 600.0
+#: Seconds for a provisioner to learn what a body has noticed.
+NEWS = 1.0
 
 
 class Watch:
@@ -114,9 +116,18 @@ class Watch:
                 return None if await self._same(ASK) else self._replaced()
             except OSError as error:  # TimeoutError, too: Dask goes on trying to connect
                 if by_connection:
-                    return self._unreachable(error)
+                    return await self._told_late() or self._unreachable(error)
                 if self._connection.running or time.monotonic() > deadline:
                     return None
+
+    async def _told_late(self) -> ClusterLost | None:
+        """Let whoever supervises the scheduler say why it is gone: a broken connection is noticed first."""
+        deadline = time.monotonic() + NEWS
+        while (failure := await self._connection.failure()) is None:
+            if time.monotonic() > deadline:
+                return None
+            await asyncio.sleep(NEWS / 20)
+        return ClusterLost(f"{self._where} is lost: {failure}")
 
     async def _same(self, limit: float) -> bool:
         """Tell whether this is the scheduler of the run. Raises OSError if none answers in time."""
