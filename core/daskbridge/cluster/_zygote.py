@@ -41,6 +41,8 @@ DEFAULTS = {
 lifelines: set[int] = set()
 #: Seconds that an ending driver waits for the process, which ends at once when it has no clusters.
 LAST_CHANCE = 5.0
+#: Seconds between two tries to send to a process that does not read.
+FULL = 0.01
 TAIL = 20
 
 
@@ -68,7 +70,7 @@ class Zygote:
         self._sending = asyncio.Lock()
         self._last: list[str] = []
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the process may write
-        self._process: subprocess.Popen[bytes]
+        self._process: subprocess.Popen[bytes] | None = None
         self.ended = False
         self._started = threading.Event()
         own = threading.Thread(target=self._own, args=(theirs,), name="daskbridge-local", daemon=True)
@@ -107,14 +109,12 @@ class Zygote:
 
     async def order(self, lifeline: int | None = None, **order: Any) -> None:  # noqa: ANN401 -- any JSON
         """Give an order. Raises ProvisioningError if the process has ended."""
-        loop = asyncio.get_running_loop()
+        carried = None if lifeline is None else os.dup(lifeline)
+        # in a task of its own: an order that has begun must be written to its end, whoever gives up waiting
+        writing = asyncio.ensure_future(self._write(json.dumps(order).encode(), carried))
+        writing.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
-            async with self._sending:
-                await loop.sock_sendall(self._control, json.dumps(order).encode())
-                if lifeline is not None:
-                    socket.send_fds(self._control, [b"\n"], [lifeline])
-                else:
-                    await loop.sock_sendall(self._control, b"\n")
+            await asyncio.shield(writing)
         except OSError as error:
             raise ProvisioningError(self.epitaph()) from error
 
@@ -133,20 +133,23 @@ class Zygote:
     @property
     def expired(self) -> bool:
         """Tell whether it has ended because it was idle for long: an order may have come just too late."""
-        return self.ended and self._process.returncode == 0
+        return self.ended and self._process is not None and self._process.returncode == 0
 
     def kill(self) -> None:
         """End the process at once: its clusters end with it."""
-        self._started.wait()
-        self._process.kill()
+        self._started.wait(LAST_CHANCE)
+        if self._process is not None:
+            self._process.kill()
 
     def epitaph(self) -> str:
         """Say how the process ended, with its last lines."""
         self._thread.join(LAST_CHANCE)  # it has closed its end, so it is about to end
-        code = self._process.returncode
-        return "\n".join(
-            [f"the process that supervises local clusters ended (exit code {code})", *self._last]
-        )
+        code = self._process.returncode if self._process is not None else None
+        if code is None:
+            how = "could not be started" if self._process is None else "has closed its connection"
+        else:
+            how = f"ended (exit code {code})" if code >= 0 else f"ended (signal {-code})"
+        return "\n".join([f"the process that supervises local clusters {how}", *self._last])
 
     def _fits(self) -> bool:
         """Tell whether the running loop may hear it: one loop at a time can."""
@@ -156,25 +159,55 @@ class Zygote:
             return True
         return self._loop is None or self._loop is running
 
+    async def _write(self, order: bytes, lifeline: int | None) -> None:
+        """Write an order, its lifeline with the last byte; one that was cut off ends the process."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with self._sending:
+                await loop.sock_sendall(self._control, order)
+                while lifeline is not None:
+                    try:
+                        socket.send_fds(self._control, [b"\n"], [lifeline])
+                        break
+                    except BlockingIOError:
+                        await asyncio.sleep(FULL)
+                else:
+                    await loop.sock_sendall(self._control, b"\n")
+        except asyncio.CancelledError:
+            self.kill()
+            raise
+        finally:
+            if lifeline is not None:
+                os.close(lifeline)
+
     def _own(self, theirs: socket.socket) -> None:
+        try:
+            with theirs:
+                self._process = self._popen(theirs)
+        except OSError as error:
+            self._last = [str(error)]
+        else:
+            self._started.set()
+            self._process.wait()
+            self._errors.seek(0)
+            self._last = self._errors.read().decode("utf-8", "replace").splitlines()[-TAIL:]
+        finally:
+            self._errors.close()
+            self.ended = True
+            self._started.set()
+
+    def _popen(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         settings = {"DASKBRIDGE_ZYGOTE": json.dumps(self._settings)}
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 -- this interpreter, without the working directory on its path
-                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno())],
-                env=DEFAULTS | self._environ | settings,
-                stdin=subprocess.DEVNULL,
-                stdout=self._errors,
-                stderr=self._errors,
-                cwd=tempfile.gettempdir(),
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        self._started.set()
-        self._process.wait()
-        self._errors.seek(0)
-        self._last = self._errors.read().decode("utf-8", "replace").splitlines()[-TAIL:]
-        self._errors.close()
-        self.ended = True
+        return subprocess.Popen(  # noqa: S603 -- this interpreter, without the working directory on its path
+            [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno())],
+            env=DEFAULTS | self._environ | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=self._errors,
+            stderr=self._errors,
+            cwd=tempfile.gettempdir(),
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+        )
 
     def _certify(self) -> None:
         assert self._security is not None
