@@ -9,8 +9,12 @@ import os
 import pickle
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self
+
+import psutil
 
 from daskbridge._threads import in_thread
 from daskbridge.cluster._tls import secrets
@@ -30,6 +34,8 @@ logger = logging.getLogger("daskbridge")
 
 #: Seconds for nodes to end before they are killed, and for the news of it.
 GRACE, NEWS = 5.0, 5.0
+#: Seconds between two looks at nodes that nobody tells about any more.
+LOOK = 0.01
 #: Seconds after which a worker without a scheduler gives up.
 DEATH_TIMEOUT = 60
 #: Bytes of a log's end, and lines of it in a message.
@@ -48,8 +54,11 @@ class LocalCluster:
         self._name = name
         self._zygote = zygote
         self._environ = environ
-        self._directory = Path(tempfile.mkdtemp(prefix=f"daskbridge-{name}-"))
-        self._lifeline: int | None = None
+        #: Made by the process that starts the nodes, removed here: or there, if this process ends first.
+        self._directory = Path(tempfile.gettempdir(), f"daskbridge-{name}-{token_hex(4)}")
+        self._lifeline: list[int] = []
+        self._nodes: dict[str, psutil.Process] = {}
+        self._ordered = False
         self._groups: Mapping[str, Any] = {}
         self._scheduler: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()
@@ -98,15 +107,17 @@ class LocalCluster:
 
     def request_close(self) -> None:
         """Cut the lifeline: each node notices, and ends."""
-        lifeline, self._lifeline = self._lifeline, None
-        if lifeline is not None:
+        with suppress(IndexError):  # threads and signal handlers may ask at the same time
+            lifeline = self._lifeline.pop()
             lifelines.discard(lifeline)
             os.close(lifeline)
 
     async def _start(self, run: Run, topology: Dask, shares: Mapping[str, Share]) -> None:
         self._groups = shares
-        theirs, self._lifeline = os.pipe()
-        lifelines.add(self._lifeline)
+        theirs, ours = os.pipe()
+        lifelines.add(ours)
+        self._lifeline.append(ours)
+        self._ordered = True
         try:
             await self._zygote.start(self._name, self._told, theirs, **self._order(run, topology, shares))
         finally:
@@ -127,13 +138,22 @@ class LocalCluster:
             self._failed.append(f"worker {name} could not start: {told['error']}")
             if not self._served and told["left"] == 0:
                 self._fail("\n".join([*self._failed, _tail(self._directory / f"{name}.log", SHOWN)]))
+        elif event == "born":
+            with suppress(psutil.NoSuchProcess):
+                self._nodes[told["name"]] = psutil.Process(told["pid"])
+        else:
+            self._told_of_an_end(event, told)
+
+    def _told_of_an_end(self, event: str, told: dict[str, Any]) -> None:
+        if event == "lost":
+            self._fail(told["why"])
         elif event == "ended":
             log = _tail(self._directory / "scheduler.log", SHOWN)
-            self._fail(f"the scheduler process ended ({told['why']}):\n{log}")
+            ended = f"could not start: {told['error']}" if told["error"] else f"ended ({told['why']})"
+            self._fail(f"the scheduler process {ended}:\n{log}")
         elif event == "gone":
             self._fail(self._zygote.epitaph())
-            self._closed.set()
-        elif event == "closed":
+        if event in {"gone", "closed"}:
             self._closed.set()
 
     def _fail(self, words: str) -> None:
@@ -142,19 +162,29 @@ class LocalCluster:
             self._scheduler.set_exception(ProvisioningError(words))
 
     async def _close(self) -> None:
-        if self._lifeline is not None and not self._closed.is_set():
+        if self._ordered and not self._closed.is_set():
             try:
-                await self._zygote.order(order="close", cluster=self._name, reason="the cluster closes")
                 async with asyncio.timeout(GRACE + NEWS):
+                    await self._zygote.order(order="close", cluster=self._name, reason="the cluster closes")
                     await self._closed.wait()
             except (ProvisioningError, TimeoutError):
                 self._zygote.kill()  # it does not answer, or is dead: its children end with it
+        await self._vanished()
         self._zygote.leave(self._name)
         self.request_close()
         await self._zygote.cooled()
         if self._scheduler.done() and not self._scheduler.cancelled():
             self._scheduler.exception()  # told already, or nobody waits any more
         await in_thread(lambda: _remove(self._directory))
+
+    async def _vanished(self) -> None:
+        """Wait until the kernel has ended the nodes of a process that was killed."""
+        try:
+            async with asyncio.timeout(NEWS):
+                while any(map(_alive, self._nodes.values())):
+                    await asyncio.sleep(LOOK)
+        except TimeoutError:
+            logger.warning("nodes of the local cluster %s are still there", self._name)
 
     def _order(self, run: Run, topology: Dask, shares: Mapping[str, Share]) -> dict[str, Any]:
         from dask.config import get
@@ -192,6 +222,13 @@ class LocalCluster:
                 for name, share in shares.items()
             },
         }
+
+
+def _alive(node: psutil.Process) -> bool:
+    try:
+        return node.is_running() and node.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _packed(plugins: Iterable[object]) -> list[str]:

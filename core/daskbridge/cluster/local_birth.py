@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import sys
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from daskbridge.cluster._process import die_with_parent
+from daskbridge.cluster.local_channel import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,6 @@ AT_START = (
     "VECLIB_",
 )
 
-#: Seconds for a node to take an order; only one that is stopped does not.
-PATIENCE = 5.0
 _PROGRAM = "from daskbridge.cluster.local_node import spawned; spawned()"
 
 
@@ -48,27 +46,15 @@ class Node:
     group: str | None
     limit: int | None
     pid: int
-    socket: socket.socket
+    channel: Channel
     born: float
     address: str = ""
     error: str = ""
     reason: str = ""
-    leaving: bool = False
-    _rest: bytes = field(default=b"", repr=False)
 
     def order(self, **message: Any) -> None:  # noqa: ANN401 -- any JSON
-        """Send an order; a node that has ended needs none."""
-        with suppress(OSError):
-            self.socket.sendall(json.dumps(message).encode() + b"\n")
-
-    def said(self) -> list[dict[str, Any]] | None:
-        """Return what it has said since, or None once it will say no more."""
-        try:
-            data = self.socket.recv(1 << 16, socket.MSG_DONTWAIT)
-        except OSError:
-            data = b""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return [json.loads(line) for line in lines] if data else None
+        """Give an order; one that is stopped gets it when it goes on."""
+        self.channel.send(**message)
 
     def kill(self) -> None:
         """End the process, which has not been waited for yet, and all that it has started; at once."""
@@ -76,21 +62,24 @@ class Node:
         os.kill(self.pid, signal.SIGKILL)  # it may not have a group of its own yet
 
     def sweep(self) -> None:
-        """End what the process has started and left."""
+        """End what the process has started and left; before it is waited for, as its number is free then."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
 
-def bear(
-    spec: dict[str, Any], lifeline: int, shed: Callable[[], None], *, fork: bool
-) -> tuple[int, socket.socket]:
-    """Start the node that ``spec`` describes; return its process id and the supervisor's end of its socket.
+def bear(spec: dict[str, Any], lifeline: int, shed: Callable[[], None], *, fork: bool) -> tuple[int, Channel]:
+    """Start the node that ``spec`` describes; return its process id and the channel to it. Raises OSError.
 
     ``shed`` closes, in the new process, what belongs to this one. Without ``fork``, and for a node whose
     environment has what must be there from the start, the new process becomes a fresh interpreter.
     """
     ours, theirs = socket.socketpair()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
     if pid == 0:
         try:
             ours.close()
@@ -101,9 +90,9 @@ def bear(
             traceback.print_exc()
         os._exit(1)
     theirs.close()
-    ours.settimeout(PATIENCE)
-    ours.sendall(json.dumps(spec).encode() + b"\n")
-    return pid, ours
+    channel = Channel(ours)
+    channel.send(**spec)
+    return pid, channel
 
 
 def _become(spec: dict[str, Any], orders: socket.socket, lifeline: int, *, fork: bool) -> NoReturn:
@@ -134,17 +123,19 @@ def _become(spec: dict[str, Any], orders: socket.socket, lifeline: int, *, fork:
 def _environ(spec: dict[str, Any]) -> dict[str, str]:
     """Return a node's environment: its own, this process's where that counts from the start, the driver's."""
     started = {name: value for name, value in os.environ.items() if name.startswith(AT_START)}
-    return {**spec["environ"], **started, **spec["env"]}
+    return {**spec["environ"], "TMPDIR": spec["temporary"], **started, **spec["env"]}
 
 
 def _differ(environ: dict[str, str]) -> None:
     """Take from a fork what it has in common with its siblings: environment, ``__main__``, random numbers."""
+    import tempfile
     import time
     from types import ModuleType
 
     os.environ.clear()
     os.environ.update(environ)
     time.tzset()
+    tempfile.tempdir = None
     sys.modules["__main__"] = ModuleType("__main__")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if numbers := sys.modules.get("numpy.random"):

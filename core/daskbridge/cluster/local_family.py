@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daskbridge.cluster.local_birth import Node
     from daskbridge.cluster.local_zygote import Zygote
 
@@ -20,6 +22,8 @@ LOOK = 0.1
 LEAVE = 30.0
 #: Seconds before a worker that died is started again: at first, at most; who lived longer starts at once.
 AGAIN, SLOWEST, LONG = 0.1, 5.0, 5.0
+#: How often in a row a worker that has been there may fail to start before it is given up.
+TRIES = 10
 #: The one reason of an orderly end after which a worker comes again: ``Client.restart()``.
 RESTART = "scheduler-remove-worker"
 #: Topics of events; the first is Dask's own for what a nanny does.
@@ -38,14 +42,25 @@ class Family:
         self._nodes: dict[str, Node] = {}
         self._wanted: dict[str, dict[str, int]] = {group: {} for group in order["groups"]}
         self._again: dict[str, float] = {}
+        self._served: set[str] = set()
         self._kill_at: dict[str, float] = {}
         self._address = ""
         self._closing = ""
         self._looked = 0.0
+        self._temporary = os.path.join(order["directory"], "tmp")
 
     def start(self) -> None:
-        """Start all at once: workers get ready while the scheduler does."""
-        self._bear("scheduler", None)
+        """Start all at once: workers get ready while the scheduler does.
+
+        The directory is made here, so that somebody removes it whichever of driver and supervisor ends first.
+        """
+        try:
+            os.mkdir(self._order["directory"], 0o700)
+            os.mkdir(self._temporary)
+            self._bear("scheduler", None)
+        except OSError as error:
+            self.tell("lost", why=f"the cluster could not be started: {error}")
+            self.close("it could not be started")
         for group, about in self._order["groups"].items():
             self.scale(group, about["number"])
 
@@ -63,7 +78,7 @@ class Family:
         for _ in range(number - len(wanted)):
             name = f"{group}-{next(self._numbers[group])}"
             wanted[name] = 0
-            self._bear(name, group)
+            self._bear_worker(name, group)
 
     def close(self, reason: str) -> None:
         """Begin to end all; what does not end in time is killed."""
@@ -84,12 +99,14 @@ class Family:
         node.reason = message.get("reason", node.reason)
         if "scale" in message:
             self.scale("default", message["scale"])
-        for name in message.get("retired", ()):
-            self._let_go([name])
+        if not self._closing:
+            self._let_go(message.get("retired", ()))
         if "address" not in message:
             return
         node.address = message["address"]
-        if node.group is None:
+        if node.group is not None:
+            self._served.add(node.name)
+        else:
             self._address = node.address
             for other in self._nodes.values():
                 if other is not node:
@@ -98,14 +115,13 @@ class Family:
 
     def exited(self, node: Node, status: int) -> None:
         """Start a worker again that died, report one that could not start; a scheduler's end ends all."""
-        node.sweep()
         del self._nodes[node.name]
         self._kill_at.pop(node.name, None)
         code = os.waitstatus_to_exitcode(status)
         why = node.reason if node.reason and code == 0 else _words(code)
         if node.group is None:
             if not self._closing:
-                self.tell("ended", name=node.name, why=why)
+                self.tell("ended", name=node.name, why=why, error="" if node.address else node.error)
             self.close("the scheduler ended")
         elif not self._closing and node.name in self._wanted[node.group]:
             self._worker_exited(node, code, why)
@@ -115,7 +131,7 @@ class Family:
         for name, due in list(self._again.items()):
             if due <= now:
                 del self._again[name]
-                self._bear(name, next(group for group in self._wanted if name in self._wanted[group]))
+                self._bear_worker(name, next(each for each in self._wanted if name in self._wanted[each]))
         for name, due in list(self._kill_at.items()):
             if due <= now:
                 del self._kill_at[name]
@@ -143,11 +159,12 @@ class Family:
     def _worker_exited(self, node: Node, code: int, why: str) -> None:
         wanted = self._wanted[node.group or ""]
         early = "name taken" in node.error  # the scheduler has not noticed yet that its namesake is gone
-        if not node.address and not early:
+        tries = TRIES if node.name in self._served else 0
+        if not node.address and not early and wanted[node.name] >= tries:
             del wanted[node.name]
             left = sum(map(len, self._wanted.values()))
             self.tell("failed", name=node.name, error=node.error or why, left=left)
-        elif code == 0 and node.reason != RESTART and not early:
+        elif node.address and code == 0 and node.reason != RESTART and not early:
             del wanted[node.name]
             self.tell("left", name=node.name, why=why)
         else:
@@ -166,8 +183,8 @@ class Family:
     def _measure(self, node: Node) -> None:
         try:
             used = psutil.Process(node.pid).memory_info().rss
-        except psutil.Error:
-            return  # its exit is told next
+        except (psutil.Error, OSError):
+            return  # its exit is told next, or there is no descriptor free for a look
         assert node.limit is not None
         if used > node.limit * self._order["terminate"]:
             mib = f"{used / 2**20:.0f} of {node.limit / 2**20:.0f} MiB"
@@ -176,7 +193,7 @@ class Family:
             self._nodes["scheduler"].order(topic=MEMORY_TOPIC, event=event)
             node.kill()
 
-    def _let_go(self, names: list[str]) -> None:
+    def _let_go(self, names: Sequence[str]) -> None:
         for name in names:
             for wanted in self._wanted.values():
                 wanted.pop(name, None)
@@ -196,6 +213,13 @@ class Family:
         node = self._nodes.get(name)
         return not (node and node.address), int(name.rpartition("-")[2])
 
+    def _bear_worker(self, name: str, group: str) -> None:
+        """Start a worker, now or when this machine has a process to spare."""
+        try:
+            self._bear(name, group)
+        except OSError:
+            self._again[name] = time.monotonic() + SLOWEST
+
     def _bear(self, name: str, group: str | None) -> None:
         about = self._order["groups"][group] if group else self._order["scheduler"]
         spec = self._order["all"] | {
@@ -203,11 +227,13 @@ class Family:
             "name": name,
             "directory": os.path.join(self._order["directory"], name),
             "log": os.path.join(self._order["directory"], f"{name}.log"),
+            "temporary": self._temporary,
             "env": about["env"],
         }
         spec |= {"keywords": about["keywords"]} if group else {"adapt": about["adapt"]}
         limit = about["keywords"]["memory_limit"] if group and self._order["terminate"] else None
         node = self._nodes[name] = self._zygote.bear(self, spec, group, limit)
+        self.tell("born", name=name, pid=node.pid)
         if group and self._address:
             node.order(scheduler=self._address)
 

@@ -46,7 +46,12 @@ def play(orders: socket.socket, lifeline: int) -> None:
 async def _play(orders: socket.socket, lifeline: int) -> None:
     line = Line(*await asyncio.open_connection(sock=orders, limit=LONGEST))
     loop = asyncio.get_running_loop()
-    loop.add_reader(lifeline, line.end, "its driver ended, or asked for the end")
+
+    def cut() -> None:
+        loop.remove_reader(lifeline)  # it stays readable from now on
+        line.end("its driver ended, or asked for the end")
+
+    loop.add_reader(lifeline, cut)
     loop.add_signal_handler(signal.SIGTERM, line.end, "SIGTERM")
     spec = await line.order()
     if spec is not None:
@@ -107,18 +112,26 @@ async def _scheduler(spec: dict[str, Any], line: Line) -> None:
     from daskbridge.cluster.local_dashboard import DashboardLater, is_there
     from daskbridge.cluster.local_orders import SchedulerOrders
 
-    node = Scheduler(
-        host="127.0.0.1",
-        port=0,
-        dashboard_address="127.0.0.1:0",
-        dashboard=not is_there(),
-        plugins=unpacked(spec["scheduler_plugins"]),
-        **secured(spec),
-    )
-    for plugin, packed in zip(unpacked(spec["worker_plugins"]), spec["worker_plugins"], strict=True):
-        node.worker_plugins[plugin.name] = base64.b64decode(packed)
+    node: Scheduler | None = None
     try:
+        node = Scheduler(
+            host="127.0.0.1",
+            port=0,
+            dashboard_address="127.0.0.1:0",
+            dashboard=not is_there(),
+            plugins=unpacked(spec["scheduler_plugins"]),
+            local_directory=spec["directory"],
+            **secured(spec),
+        )
+        for plugin, packed in zip(unpacked(spec["worker_plugins"]), spec["worker_plugins"], strict=True):
+            node.worker_plugins[plugin.name] = base64.b64decode(packed)
         await node
+    except BaseException as error:
+        line.reply(error=cause(error))
+        if node is not None:
+            await node.close(reason="it could not start")
+        raise
+    try:
         undelayed(node)
         if is_there():
             DashboardLater(node)
@@ -150,7 +163,7 @@ async def _worker(spec: dict[str, Any], line: Line) -> None:
         await node
         undelayed(node)
     except Exception as error:  # noqa: BLE001 -- whatever keeps a worker from starting is reported
-        line.reply(error=f"{type(error).__name__}: {error}")
+        line.reply(error=cause(error))
         return
     line.reply(address=node.address)
     await line.serve(_nothing, node)
@@ -160,6 +173,13 @@ async def _worker(spec: dict[str, Any], line: Line) -> None:
 
 async def _nothing(order: dict[str, Any]) -> None:
     """Know no order but the end."""
+
+
+def cause(error: BaseException) -> str:
+    """Return the first of a chain of errors, in a line: Dask says of any that something failed to start."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}"
 
 
 def undelayed(node: Server) -> None:

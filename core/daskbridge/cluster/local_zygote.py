@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from daskbridge.cluster._process import die_with_parent
 from daskbridge.cluster.local_birth import Node, bear
+from daskbridge.cluster.local_channel import Channel
 
 if TYPE_CHECKING:
-    from daskbridge.cluster.local_family import Family
+    from collections.abc import Iterator
 
+    from daskbridge.cluster.local_family import Family
 
 #: Seconds for the first cluster to come, at least.
 FIRST = 60.0
@@ -35,7 +37,10 @@ def main() -> None:
     settings = json.loads(os.environ.pop("DASKBRIDGE_ZYGOTE"))
     if settings["fork"]:
         _preload(settings, control)
-    Zygote(control, fork=settings["fork"] and _single(), warm=settings["warm"]).serve()
+    zygote = Zygote(control, fork=settings["fork"] and _single(), warm=settings["warm"])
+    zygote.serve()
+    if zygote.terminated:
+        sys.exit(128 + signal.SIGTERM)
 
 
 def _preload(settings: dict[str, Any], control: socket.socket) -> None:
@@ -89,15 +94,14 @@ class Zygote:
     """Take orders for clusters and supervise the processes of all of them, in one loop."""
 
     def __init__(self, control: socket.socket, *, fork: bool, warm: float) -> None:
-        self._control = control
+        self._control = Channel(control)
         self._fork = fork
         self._warm = warm
         self._families: dict[str, Family] = {}
         self._nodes: dict[int, tuple[Family, Node]] = {}
-        self._rest = b""
-        self._lifelines: list[int] = []
         self._driver = True
-        self._terminated = False
+        #: Whether somebody has sent SIGTERM.
+        self.terminated = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ, self._hear)
         wake, self._woken = socket.socketpair()
@@ -114,55 +118,55 @@ class Zygote:
         expires = time.monotonic() + max(self._warm, FIRST)
         while True:
             now = time.monotonic()
-            if self._terminated:
+            if self.terminated:
                 self._lose("SIGTERM")
             due = min((family.tick(now) for family in self._families.values()), default=expires)
             if any(family.closed for family in self._families.values()):
                 self._forget_closed()
                 expires = now + self._warm
                 continue
-            if not self._families and (now >= due or not self._driver):
+            if not self._families and not self._driver:
                 return
-            for key, _ in self._selector.select(max(0, due - now)):
+            self._attend()
+            ready = self._selector.select(max(0, due - now))
+            if not ready and not self._families and time.monotonic() >= expires:
+                return  # no order came up to now
+            for key, _ in ready:
                 key.data()
             self._reap()
 
     def bear(self, family: Family, spec: dict[str, Any], group: str | None, limit: int | None) -> Node:
-        """Start one node."""
-        pid, line = bear(spec, family.lifeline, lambda: self._shed(family.lifeline), fork=self._fork)
-        node = Node(spec["name"], group, limit, pid, line, time.monotonic())
+        """Start one node. Raises OSError."""
+        pid, channel = bear(spec, family.lifeline, lambda: self._shed(family.lifeline), fork=self._fork)
+        node = Node(spec["name"], group, limit, pid, channel, time.monotonic())
         self._nodes[pid] = (family, node)
-        self._selector.register(line, selectors.EVENT_READ, lambda: self._listen(family, node))
+        self._selector.register(channel.socket, selectors.EVENT_READ, lambda: self._listen(family, node))
         return node
 
     def tell(self, **message: Any) -> None:  # noqa: ANN401 -- any JSON
         """Report to the driver, while there is one."""
         if self._driver:
-            try:
-                self._control.sendall(json.dumps(message).encode() + b"\n")
-            except OSError:
-                self._lose("its driver ended")
+            self._control.send(**message)
 
     def _hear(self) -> None:
         """Take orders; each start of a cluster comes with its lifeline."""
-        try:
-            data, lifelines, *_ = socket.recv_fds(self._control, 1 << 16, 8)
-        except OSError:
-            data, lifelines = b"", []
-        if not data:
+        self._control.flush()
+        orders = self._control.receive()
+        if orders is None:
             self._lose("its driver ended")
-            return
-        self._lifelines += lifelines
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._obey(json.loads(line))
+        for order in orders or ():
+            self._obey(order)
 
     def _obey(self, order: dict[str, Any]) -> None:
         name = order["cluster"]
         if order["order"] == "start":
             from daskbridge.cluster.local_family import Family
 
-            lifeline = self._lifelines.pop(0)
+            if not self._control.descriptors:  # the kernel drops what finds no place
+                self.tell(cluster=name, event="lost", why="the supervisor has too many open files")
+                self.tell(cluster=name, event="closed")
+                return
+            lifeline = self._control.descriptors.pop(0)
             family = self._families[name] = Family(self, order, lifeline)
             self._selector.register(
                 lifeline,
@@ -181,25 +185,42 @@ class Zygote:
         family.close(reason)
 
     def _listen(self, family: Family, node: Node) -> None:
-        messages = node.said()
+        node.channel.flush()
+        messages = node.channel.receive()
         if messages is None:
-            self._selector.unregister(node.socket)
-            node.socket.close()
-            return
-        for message in messages:
+            self._part(node)
+        for message in messages or ():
             family.said(node, message)
 
+    def _part(self, node: Node) -> None:
+        if node.channel.socket.fileno() >= 0:
+            self._selector.unregister(node.channel.socket)
+            node.channel.socket.close()
+
+    def _attend(self) -> None:
+        """Have the loop woken when somebody takes what is unsent."""
+        channels = [node.channel for _, node in self._nodes.values()]
+        for channel in [*channels, *([self._control] if self._driver else [])]:
+            if channel.socket.fileno() < 0:
+                continue
+            key = self._selector.get_key(channel.socket)
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.unsent else 0)
+            if key.events != events:
+                self._selector.modify(channel.socket, events, key.data)
+
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            family, node = self._nodes.pop(pid)
-            while node.socket.fileno() >= 0:  # its last words
-                self._listen(family, node)
+        for pid in _dead():
+            known = self._nodes.pop(pid, None)
+            if known is not None:
+                known[1].sweep()
+            _, status = os.waitpid(pid, 0)
+            if known is None:
+                continue  # started by a library, not by us
+            family, node = known
+            while node.channel.socket.fileno() >= 0 and (messages := node.channel.receive()):
+                for message in messages:  # its last words
+                    family.said(node, message)
+            self._part(node)
             family.exited(node, status)
 
     def _forget_closed(self) -> None:
@@ -215,13 +236,15 @@ class Zygote:
 
     def _terminate(self, *_: object) -> None:
         """Note a SIGTERM: the loop, which it wakes, does the rest."""
-        self._terminated = True
+        self.terminated = True
 
     def _lose(self, reason: str) -> None:
         """End all clusters, since nobody is left to use them."""
         if self._driver:
+            for family in self._families.values():
+                family.tell("lost", why=f"the process that supervises local clusters ends: {reason}")
             self._driver = False
-            self._selector.unregister(self._control)
+            self._selector.unregister(self._control.socket)
         for family in self._families.values():
             family.close(reason)
 
@@ -233,8 +256,20 @@ class Zygote:
             elif key.fd != lifeline:
                 os.close(key.fd)
         self._selector.close()
-        self._control.close()
+        self._control.socket.close()
         self._wake.close()
+
+
+def _dead() -> Iterator[int]:
+    """Give the children that have ended and wait for none: until then their numbers are nobody else's."""
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None:
+            return
+        yield found.si_pid
 
 
 if __name__ == "__main__":
