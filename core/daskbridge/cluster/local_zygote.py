@@ -36,6 +36,7 @@ def main() -> None:
     if settings["fork"]:
         _preload(settings, control)
     Zygote(control, fork=settings["fork"] and _single(), warm=settings["warm"]).serve()
+    os._exit(0)  # nothing is left to tidy, and a driver that ends waits
 
 
 def _preload(settings: dict[str, Any], control: socket.socket) -> None:
