@@ -39,8 +39,8 @@ def main() -> None:
         _preload(settings, control)
     zygote = Zygote(control, fork=settings["fork"] and _single(), warm=settings["warm"])
     zygote.serve()
-    if zygote.terminated:
-        sys.exit(128 + signal.SIGTERM)
+    # nothing is left to tidy, and a driver that ends waits
+    os._exit(128 + signal.SIGTERM if zygote.terminated else 0)
 
 
 def _preload(settings: dict[str, Any], control: socket.socket) -> None:
