@@ -143,11 +143,12 @@ class Family:
     def _worker_exited(self, node: Node, code: int, why: str) -> None:
         wanted = self._wanted[node.group or ""]
         early = "name taken" in node.error  # the scheduler has not noticed yet that its namesake is gone
+        wanted_so = code == 0 and node.reason not in {"", RESTART}  # a task's os._exit(0) has no reason
         if not node.address and not early:
             del wanted[node.name]
             left = sum(map(len, self._wanted.values()))
             self.tell("failed", name=node.name, error=node.error or why, left=left)
-        elif code == 0 and node.reason != RESTART and not early:
+        elif wanted_so and not early:
             del wanted[node.name]
             self.tell("left", name=node.name, why=why)
         else:
@@ -162,6 +163,8 @@ class Family:
                     "why": node.error or why,
                 }
                 self._nodes["scheduler"].order(topic=TOPIC, event=event)
+                told = f"worker {node.name} ({node.address}) ended: {event['why']}; it starts again"
+                self._nodes["scheduler"].order(log=told)
 
     def _measure(self, node: Node) -> None:
         try:

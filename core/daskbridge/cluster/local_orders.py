@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, Self
 
 from distributed.core import Status
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from distributed import Scheduler
     from tornado.ioloop import IOLoop
+
+
+logger = logging.getLogger("distributed.scheduler")
 
 
 class SchedulerOrders:
@@ -38,9 +42,11 @@ class SchedulerOrders:
             retiring.cancel()
 
     async def obey(self, order: dict[str, Any]) -> None:
-        """Log an event, or begin to retire workers: their data moves to the others first."""
+        """Log an event or a line, or begin to retire workers: their data moves to the others first."""
         if "event" in order:
             self._scheduler.log_event(order["topic"], order["event"])
+        if "log" in order:
+            logger.warning(order["log"])
         if "retire" in order:
             names = [name for name in order["retire"] if name in self._scheduler.aliases]
             retiring = asyncio.create_task(
