@@ -51,6 +51,7 @@ class LocalCluster:
         self._directory = Path(tempfile.mkdtemp(prefix=f"daskbridge-{name}-"))
         self._lifeline: int | None = None
         self._groups: Mapping[str, Any] = {}
+        self._adapts: dict[str, int] | None = None
         self._scheduler: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
@@ -80,6 +81,10 @@ class LocalCluster:
         if group not in self._groups:
             msg = f"there is no worker group {group!r}; there are: {', '.join(sorted(self._groups))}"
             raise ProvisioningError(msg)
+        if self._adapts is not None:
+            least, most = self._adapts["minimum"], self._adapts["maximum"]
+            msg = f"worker group {group!r} adapts by itself between {least} and {most} workers"
+            raise ProvisioningError(msg, hint="leave out max_workers to scale it by hand")
         await self._zygote.order(order="scale", cluster=self._name, group=group, number=number)
 
     async def failure(self) -> str | None:
@@ -104,7 +109,7 @@ class LocalCluster:
             os.close(lifeline)
 
     async def _start(self, run: Run, topology: Dask, shares: Mapping[str, Share]) -> None:
-        self._groups = shares
+        self._groups, self._adapts = shares, _adapts(topology, shares)
         theirs, self._lifeline = os.pipe()
         lifelines.add(self._lifeline)
         try:
@@ -159,7 +164,6 @@ class LocalCluster:
         from dask.config import get
 
         equipment = run.equipment
-        default = topology.workers
         return {
             "directory": str(self._directory),
             "grace": GRACE,
@@ -172,9 +176,7 @@ class LocalCluster:
             },
             "scheduler": {
                 "env": dict(topology.scheduler.env),
-                "adapt": None
-                if default.max_workers is None
-                else {"minimum": shares["default"].number, "maximum": default.max_workers},
+                "adapt": self._adapts,
             },
             "groups": {
                 name: {
@@ -191,6 +193,12 @@ class LocalCluster:
                 for name, share in shares.items()
             },
         }
+
+
+def _adapts(topology: Dask, shares: Mapping[str, Share]) -> dict[str, int] | None:
+    """Return the bounds between which the one group adapts, if it does."""
+    most = topology.workers.max_workers
+    return None if most is None else {"minimum": shares["default"].number, "maximum": most}
 
 
 def _packed(plugins: Iterable[object]) -> list[str]:

@@ -65,6 +65,8 @@ class Node:
         """Return what it has said since, or None once it will say no more."""
         try:
             data = self.socket.recv(1 << 16, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
         except OSError:
             data = b""
         *lines, self._rest = (self._rest + data).split(b"\n")

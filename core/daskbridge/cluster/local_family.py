@@ -84,8 +84,8 @@ class Family:
         node.reason = message.get("reason", node.reason)
         if "scale" in message:
             self.scale("default", message["scale"])
-        for name in message.get("retired", ()):
-            self._let_go([name])
+        if "retired" in message and not self._closing:
+            self._let_go(message["retired"])
         if "address" not in message:
             return
         node.address = message["address"]
@@ -95,6 +95,11 @@ class Family:
                 if other is not node:
                     other.order(scheduler=self._address)
         self.tell("started", name=node.name, address=node.address, pid=node.pid)
+
+    @property
+    def scheduler(self) -> Node | None:
+        """Return the scheduler's node, while it runs."""
+        return self._nodes.get("scheduler")
 
     def exited(self, node: Node, status: int) -> None:
         """Start a worker again that died, report one that could not start; a scheduler's end ends all."""
@@ -146,10 +151,12 @@ class Family:
         wanted_so = code == 0 and node.reason not in {"", RESTART}  # a task's os._exit(0) has no reason
         if not node.address and not early:
             del wanted[node.name]
+            self._count()
             left = sum(map(len, self._wanted.values()))
             self.tell("failed", name=node.name, error=node.error or why, left=left)
         elif wanted_so and not early:
             del wanted[node.name]
+            self._count()
             self.tell("left", name=node.name, why=why)
         else:
             wanted[node.name] = 0 if time.monotonic() - node.born > LONG else wanted[node.name] + 1
@@ -194,6 +201,12 @@ class Family:
         retired = [name for name in names if name in self._nodes and self._nodes[name].address]
         if retired:
             self._nodes["scheduler"].order(retire=retired)
+        self._count()
+
+    def _count(self) -> None:
+        """Tell who adapts the number of workers how many there are, or are on their way."""
+        if self._order["scheduler"]["adapt"] and not self._closing:
+            self._nodes["scheduler"].order(number=len(self._wanted["default"]))
 
     def _seniority(self, name: str) -> tuple[bool, int]:
         node = self._nodes.get(name)

@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import pickle
+import select
 import selectors
 import signal
 import socket
@@ -194,9 +195,17 @@ class Zygote:
             if pid == 0:
                 return
             family, node = self._nodes.pop(pid)
-            while node.socket.fileno() >= 0:  # its last words
-                self._listen(family, node)
+            self._hear_out(family, node)
+            if node.socket.fileno() >= 0:  # a process that it has started holds it open
+                self._selector.unregister(node.socket)
+                node.socket.close()
+            if family.scheduler is not None:  # it may know why
+                self._hear_out(family, family.scheduler)
             family.exited(node, status)
+
+    def _hear_out(self, family: Family, node: Node) -> None:
+        while node.socket.fileno() >= 0 and select.select([node.socket], [], [], 0)[0]:
+            self._listen(family, node)
 
     def _forget_closed(self) -> None:
         for name, family in list(self._families.items()):

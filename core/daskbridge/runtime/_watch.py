@@ -114,7 +114,13 @@ class Watch:
                 return None if await self._same(ASK) else self._replaced()
             except OSError as error:  # TimeoutError, too: Dask goes on trying to connect
                 if by_connection:
-                    return self._unreachable(error)
+                    await asyncio.sleep(LOOK)  # who supervises the scheduler hears of its end, too
+                    failure = await self._connection.failure()
+                    return (
+                        ClusterLost(f"{self._where} is lost: {failure}")
+                        if failure
+                        else self._unreachable(error)
+                    )
                 if self._connection.running or time.monotonic() > deadline:
                     return None
 

@@ -47,8 +47,6 @@ def names():
     """Tell the names of the workers that are there."""
 
     def tell(cluster):
-        return {
-            worker["name"] for worker in cluster.client.scheduler_info(n_workers=-1)["workers"].values()
-        }
+        return {worker["name"] for worker in cluster.client.scheduler_info(n_workers=-1)["workers"].values()}
 
     return tell

@@ -21,6 +21,15 @@ def cluster(flavour):
         yield cluster
 
 
+def devour():
+    """Use more memory than there is, until somebody minds."""
+    import threading
+
+    much = bytearray(b"1") * 400 * 2**20
+    threading.Event().wait(20)
+    return len(much)
+
+
 def restarts(cluster):
     events = [event for _, event in cluster.client.get_events("daskbridge")]
     return [event for event in events if event["kind"] == "worker-restarted"]
@@ -70,7 +79,7 @@ def test_what_a_worker_has_started_ends_with_it(cluster, by_name, ended, gone):
     def begin():
         import subprocess
 
-        return subprocess.Popen(["sleep", "600"]).pid
+        return subprocess.Popen(["/bin/sleep", "600"]).pid
 
     children = by_name(cluster, begin)
     workers = by_name(cluster, os.getpid)
@@ -92,7 +101,7 @@ def test_a_worker_above_its_memory_limit_is_ended_and_comes_again(flavour, event
     group = WorkerGroup(threads=1, resources=Resources(memory="250Mi"))
     with transient(Dask(workers=group, config=EAGER), code=False) as cluster:
         with pytest.raises(KilledWorker):
-            cluster.client.submit(lambda: len(bytearray(b"1") * 400 * 2**20)).result(timeout=20)
+            cluster.client.submit(devour).result(timeout=20)
         (event,) = eventually(lambda: restarts(cluster))
         cluster.client.wait_for_workers(1, timeout=20)
         assert event["name"] == "default-0"
@@ -110,7 +119,7 @@ def test_the_story_of_a_killed_worker_has_the_memory_limit(flavour):
         pytest.raises(KilledWorker) as caught,
         transient(Dask(workers=group, config=EAGER), code=False) as cluster,
     ):
-        cluster.client.submit(lambda: len(bytearray(b"1") * 400 * 2**20)).result(timeout=20)
+        cluster.client.submit(devour).result(timeout=20)
     assert "above its memory limit" in "\n".join(caught.value.__notes__)
 
 
