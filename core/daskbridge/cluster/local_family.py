@@ -159,7 +159,8 @@ class Family:
             self._count()
             self.tell("left", name=node.name, why=why)
         else:
-            wanted[node.name] = 0 if time.monotonic() - node.born > LONG else wanted[node.name] + 1
+            well = node.reason == RESTART or time.monotonic() - node.born > LONG
+            wanted[node.name] = 0 if well else wanted[node.name] + 1
             pause = min(AGAIN * 2 ** wanted[node.name], SLOWEST) if wanted[node.name] else 0
             self._again[node.name] = time.monotonic() + pause
             if not early:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from distributed.core import Server
 
-#: Seconds that a worker's threads and connections get to end in order.
-GRACE = 1.0
 #: Bytes of an order at most; the first one has the plugins.
 LONGEST = 1 << 28
 
@@ -154,7 +152,7 @@ async def _worker(spec: dict[str, Any], line: Line) -> None:
         return
     line.reply(address=node.address)
     await line.serve(_nothing, node)
-    await node.close(timeout=GRACE, executor_wait=False, reason=line.reason or "local-node-ends")
+    await node.close(reason=line.reason or "local-node-ends")
     line.reply(reason=node.reason)
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 from distributed import Worker
 
+#: Seconds that a worker's threads and connections get to end in order.
+GRACE = 1.0
+
 
 class LocalWorker(Worker):
     """Be a worker without a nanny: the supervising process does what a nanny would."""
@@ -30,10 +33,13 @@ class LocalWorker(Worker):
     async def close(  # type: ignore[no-untyped-def, override]  # noqa: ANN201 -- as inherited
         self,
         timeout: float = 30,
-        executor_wait: bool = True,  # noqa: FBT001, FBT002 -- as inherited
+        executor_wait: bool = True,  # noqa: ARG002, FBT001, FBT002 -- as inherited
         nanny: bool = True,  # noqa: FBT001, FBT002 -- as inherited
         reason: str = "worker-close",
     ):
-        """Close the worker, and keep the first reason."""
+        """Close the worker, and keep the first reason; a task that runs on is not waited for.
+
+        Who removes a worker has given its tasks to others, and ``Client.restart()`` waits for it to be back.
+        """
         self.reason = self.reason or reason
-        return await super().close(timeout, executor_wait, nanny, reason)
+        return await super().close(min(timeout, GRACE), executor_wait=False, nanny=nanny, reason=self.reason)
