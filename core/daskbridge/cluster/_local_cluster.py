@@ -163,14 +163,16 @@ class LocalCluster:
     def _order(self, run: Run, topology: Dask, shares: Mapping[str, Share]) -> dict[str, Any]:
         from dask.config import get
 
-        equipment = run.equipment
+        equipment, config = run.equipment, _configured(topology.config)
+        scratch = get("temporary-directory", None, config=config) or str(self._directory)
         return {
             "directory": str(self._directory),
             "grace": GRACE,
-            "terminate": get("distributed.worker.memory.terminate", config=_configured(topology.config)),
+            "terminate": get("distributed.worker.memory.terminate", config=config),
             "all": {
                 "environ": self._environ,
                 "security": secrets(self.security),
+                "scratch": scratch,
                 "scheduler_plugins": _packed(equipment.scheduler),
                 "worker_plugins": _packed(equipment.workers),
             },
@@ -186,7 +188,7 @@ class LocalCluster:
                         "nthreads": share.threads,
                         "memory_limit": share.memory,
                         "resources": dict(topology.groups[name].abstract_resources),
-                        "local_directory": topology.groups[name].local_directory or str(self._directory),
+                        "local_directory": topology.groups[name].local_directory or scratch,
                         "death_timeout": DEATH_TIMEOUT,
                     },
                 }
