@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import pickle
 import signal
 import socket
@@ -31,6 +32,8 @@ def spawned() -> None:
     """Start as a program of its own; the arguments are two file descriptors: the socket, the lifeline."""
     orders, lifeline = (int(number) for number in sys.argv[1:3])
     die_with_parent()
+    for number in (orders, lifeline):  # what a task starts gets neither
+        os.set_inheritable(number, False)  # noqa: FBT003 -- its signature
     play(socket.socket(fileno=orders), lifeline)
 
 
@@ -110,6 +113,7 @@ async def _scheduler(spec: dict[str, Any], line: Line) -> None:
         port=0,
         dashboard_address="127.0.0.1:0",
         dashboard=not is_there(),
+        local_directory=spec["scratch"],
         plugins=unpacked(spec["scheduler_plugins"]),
         **secured(spec),
     )

@@ -19,7 +19,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from daskbridge.cluster._process import die_with_parent
+from daskbridge.cluster._process import default_signals, die_with_parent
 from daskbridge.cluster.local_birth import Node, bear
 
 if TYPE_CHECKING:
@@ -29,15 +29,34 @@ if TYPE_CHECKING:
 def main() -> None:
     """Serve the driver at the other end of the socket whose descriptor is the first argument."""
     die_with_parent(signal.SIGTERM)
+    default_signals()
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(os.environ.pop("DASKBRIDGE_ZYGOTE"))
+    _prepare_environment(settings, control)
     if settings["fork"]:
-        _preload(settings, control)
+        _preload()
     Zygote(control, fork=settings["fork"] and _single(), warm=settings["warm"]).serve()
 
 
-def _preload(settings: dict[str, Any], control: socket.socket) -> None:
-    """Import what nodes need, once; start anew if Dask's configuration wants another environment."""
+def _prepare_environment(settings: dict[str, Any], control: socket.socket) -> None:
+    """Start anew if Dask's configuration wants nodes to have another environment."""
+    import dask.config
+
+    wanted: dict[str, str] = {}
+    for key in ("pre-spawn-environ", "environ"):
+        values = dask.config.get(f"distributed.nanny.{key}", {})  # Dask's own defaults are ours, too
+        wanted |= {name: str(value) for name, value in values.items() if value is not None}
+    ours = {name for name in wanted if name in settings["defaults"] or name not in os.environ}
+    changed = {name: wanted[name] for name in ours if os.environ.get(name) != wanted[name]}
+    if changed:
+        settings["defaults"] = [name for name in settings["defaults"] if name not in wanted]
+        os.set_inheritable(control.fileno(), True)
+        environ = os.environ | changed | {"DASKBRIDGE_ZYGOTE": json.dumps(settings)}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606 -- this one
+
+
+def _preload() -> None:
+    """Import what nodes need, once."""
     import dask.config
     import distributed  # noqa: F401 -- the point of it all
     from tornado import netutil
@@ -51,17 +70,6 @@ def _preload(settings: dict[str, Any], control: socket.socket) -> None:
     )
     from daskbridge.node.guard import RunGuard
 
-    wanted: dict[str, str] = {}
-    for key in ("pre-spawn-environ", "environ"):
-        values = dask.config.get(f"distributed.nanny.{key}")
-        wanted |= {name: str(value) for name, value in values.items() if value is not None}
-    ours = {name for name in wanted if name in settings["defaults"] or name not in os.environ}
-    changed = {name: wanted[name] for name in ours if os.environ.get(name) != wanted[name]}
-    if changed:
-        settings["defaults"] = [name for name in settings["defaults"] if name not in wanted]
-        os.set_inheritable(control.fileno(), True)
-        environ = os.environ | changed | {"DASKBRIDGE_ZYGOTE": json.dumps(settings)}
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606 -- this one
     for role in ("scheduler", "worker"):
         for route in dask.config.get(f"distributed.{role}.http.routes"):
             import_module(route)
@@ -149,6 +157,8 @@ class Zygote:
         if not data:
             self._lose("its driver ended")
             return
+        for lifeline in lifelines:  # one that came by a socket is
+            os.set_inheritable(lifeline, False)  # noqa: FBT003 -- its signature
         self._lifelines += lifelines
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
