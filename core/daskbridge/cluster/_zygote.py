@@ -67,7 +67,7 @@ class Zygote:
         self._sending = asyncio.Lock()
         self._last: list[str] = []
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the process may write
-        self._process: subprocess.Popen[bytes]
+        self._process: subprocess.Popen[bytes] | None = None
         self.ended = False
         self._started = threading.Event()
         own = threading.Thread(target=self._own, args=(theirs,), name="daskbridge-local", daemon=True)
@@ -100,6 +100,8 @@ class Zygote:
 
     async def start(self, cluster: str, listener: Listener, lifeline: int, **order: Any) -> None:  # noqa: ANN401 -- any JSON
         """Have a cluster started; the read end of its lifeline goes along. Raises ProvisioningError."""
+        if self._control.fileno() < 0:  # another start has found it ended since this one got it
+            raise ProvisioningError(self.epitaph())
         self._attend()
         self._listeners[cluster] = listener
         await self.order(lifeline, order="start", cluster=cluster, **order)
@@ -127,16 +129,19 @@ class Zygote:
     @property
     def expired(self) -> bool:
         """Tell whether it has ended because it was idle for long: an order may have come just too late."""
-        return self.ended and self._process.returncode == 0
+        return self.ended and self._process is not None and self._process.returncode == 0
 
     def kill(self) -> None:
         """End the process at once: its clusters end with it."""
         self._started.wait()
-        self._process.kill()
+        if self._process is not None:
+            self._process.kill()
 
     def epitaph(self) -> str:
         """Say how the process ended, with its last lines."""
         self._thread.join(LAST_CHANCE)  # it has closed its end, so it is about to end
+        if self._process is None:
+            return "\n".join(["the process that supervises local clusters could not be started", *self._last])
         code = self._process.returncode
         return "\n".join(
             [f"the process that supervises local clusters ended (exit code {code})", *self._last]
@@ -152,23 +157,28 @@ class Zygote:
 
     def _own(self, theirs: socket.socket) -> None:
         settings = {"DASKBRIDGE_ZYGOTE": json.dumps(self._settings)}
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 -- this interpreter, without the working directory on its path
-                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno())],
-                env=DEFAULTS | self._environ | settings,
-                stdin=subprocess.DEVNULL,
-                stdout=self._errors,
-                stderr=self._errors,
-                cwd=tempfile.gettempdir(),
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        self._started.set()
-        self._process.wait()
-        self._errors.seek(0)
-        self._last = self._errors.read().decode("utf-8", "replace").splitlines()[-TAIL:]
-        self._errors.close()
-        self.ended = True
+        with theirs, self._errors:
+            try:
+                self._process = process = subprocess.Popen(  # noqa: S603 -- this interpreter, without the working directory on its path
+                    [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno())],
+                    env=DEFAULTS | self._environ | settings,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._errors,
+                    stderr=self._errors,
+                    cwd=tempfile.gettempdir(),
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self._last, self.ended = [f"{type(error).__name__}: {error}"], True
+                return
+            finally:
+                self._started.set()
+            theirs.close()
+            process.wait()
+            self._errors.seek(0)
+            self._last = self._errors.read().decode("utf-8", "replace").splitlines()[-TAIL:]
+            self.ended = True
 
     def _certify(self) -> None:
         assert self._security is not None

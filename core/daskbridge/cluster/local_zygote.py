@@ -25,6 +25,9 @@ from daskbridge.cluster.local_birth import Node, bear
 if TYPE_CHECKING:
     from daskbridge.cluster.local_family import Family
 
+#: Seconds for the first order to come; the driver may still look at its code.
+FIRST = 60.0
+
 
 def main() -> None:
     """Serve the driver at the other end of the socket whose descriptor is the first argument."""
@@ -116,7 +119,7 @@ class Zygote:
 
     def serve(self) -> None:
         """Do what is ordered until the driver ends, or nothing has been ordered for a while."""
-        idle = time.monotonic()
+        idle = time.monotonic() + max(0, FIRST - self._warm)
         while True:
             now = time.monotonic()
             if self._terminated:
