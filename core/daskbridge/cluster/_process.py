@@ -12,7 +12,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def default_signals() -> None:
-    """Handle all signals as a fresh interpreter does, whatever the one that started this process blocks or ignores."""
+    """Handle all signals as a fresh interpreter does, whatever the parent blocks or ignores."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     ignored = {number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN}
     for number in ignored - {signal.SIGPIPE, signal.SIGXFSZ}:  # Python ignores these

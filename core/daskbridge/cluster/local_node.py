@@ -33,7 +33,7 @@ def spawned() -> None:
     orders, lifeline = (int(number) for number in sys.argv[1:3])
     die_with_parent()
     for number in (orders, lifeline):  # what a task starts gets neither
-        os.set_inheritable(number, False)  # noqa: FBT003 -- its signature
+        os.set_inheritable(number, False)
     play(socket.socket(fileno=orders), lifeline)
 
 

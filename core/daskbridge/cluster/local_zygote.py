@@ -161,7 +161,7 @@ class Zygote:
             self._lose("its driver ended")
             return
         for lifeline in lifelines:  # one that came by a socket is
-            os.set_inheritable(lifeline, False)  # noqa: FBT003 -- its signature
+            os.set_inheritable(lifeline, False)
         self._lifelines += lifelines
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:

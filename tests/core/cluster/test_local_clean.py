@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-
 import sys
+from pathlib import Path
 
-import dask.config
 import pytest
 
 from daskbridge import Dask, Scheduler, WorkerGroup, transient
@@ -27,25 +26,24 @@ def look():
             if ":\t" in line
         )
         files = {}
-        for number in os.listdir("/proc/self/fd"):
+        for file in Path("/proc/self/fd").iterdir():
             try:
-                kept = os.get_inheritable(int(number))
-                files[int(number)] = (os.readlink(f"/proc/self/fd/{number}"), kept)
+                files[int(file.name)] = (os.fspath(file.readlink()), os.get_inheritable(int(file.name)))
             except OSError:
                 continue  # that of listing them
         numpy = sys.modules.get("numpy")
         return {
             "path": sys.path,
             "main": sorted(vars(sys.modules["__main__"])),
-            "directory": os.getcwd(),
-            "there": os.listdir(),
+            "directory": os.fspath(Path.cwd()),
+            "there": [each.name for each in Path().iterdir()],
             "files": files,
             "blocked": int(status["SigBlk"], 16),
             "ignored": int(status["SigIgn"], 16),
             "session": (os.getsid(0), os.getpid()),
-            "seeds": (random.random(), str(uuid.uuid4()), numpy and float(numpy.random.random())),
+            "seeds": (random.getrandbits(64), str(uuid.uuid4()), numpy and float(numpy.random.random())),
             "hash": hash("a text"),
-            "stdin": os.readlink("/proc/self/fd/0"),
+            "stdin": os.fspath(Path("/proc/self/fd/0").readlink()),
         }
 
     return found
@@ -53,9 +51,9 @@ def look():
 
 @pytest.fixture(scope="module")
 def nodes(flavour, by_name, tmp_path_factory):
-    """Look at nodes of a driver that has much that should not get there, while it has another cluster, too."""
+    """Look at nodes of a driver that has much that should not get there; it has another cluster, too."""
     secret = os.open(tmp_path_factory.mktemp("drivers") / "secret", os.O_RDWR | os.O_CREAT)
-    os.set_inheritable(secret, True)
+    os.set_inheritable(secret, True)  # noqa: FBT003 -- its signature
     before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR2})
     sys.modules["__main__"].of_the_driver = True
@@ -71,7 +69,7 @@ def nodes(flavour, by_name, tmp_path_factory):
             found["other"] = by_name(other, look())["default-1"]
             found["supervisor"] = cluster.client.run_on_scheduler(os.getppid)
             assert found["supervisor"] == other.client.run_on_scheduler(os.getppid)
-            found["threads"] = len(os.listdir(f"/proc/{found['supervisor']}/task"))
+            found["threads"] = len(list(Path(f"/proc/{found['supervisor']}/task").iterdir()))
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     signal.signal(signal.SIGUSR1, before)
     os.close(secret)
@@ -85,14 +83,14 @@ ALL = pytest.mark.parametrize("name", ["scheduler", "default-0", "default-1", "o
 @ALL
 def test_nodes_have_neither_the_driver_s_path_nor_its_main(nodes, name):
     assert "" not in nodes[name]["path"]
-    assert os.getcwd() not in nodes[name]["path"]
+    assert os.fspath(Path.cwd()) not in nodes[name]["path"]
     assert "of_the_driver" not in nodes[name]["main"]
 
 
 @ALL
 def test_nodes_start_in_an_empty_directory_and_read_nothing(nodes, name):
     place = name if name != "other" else "default-1"
-    assert os.path.basename(nodes[name]["directory"]) == place
+    assert Path(nodes[name]["directory"]).name == place
     assert nodes[name]["there"] == []
     assert nodes[name]["stdin"] == os.devnull
 
