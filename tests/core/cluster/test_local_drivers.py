@@ -33,7 +33,8 @@ def test_the_warm_process_ends_with_its_driver(start, gone, end):
     report(warm=once(), there=everything())
     {end}
     """)
-    told = next(driver.reports())
+    told = next(driver.reports(), None)
+    assert told, driver.wait()
     assert told["there"] == [told["warm"]]
     driver.wait()
     assert gone([told["warm"]], timeout=5)

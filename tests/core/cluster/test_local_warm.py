@@ -118,13 +118,17 @@ def test_several_clusters_of_one_supervisor_do_not_disturb_each_other(flavour):
         assert one.client.submit(int, 1).result(timeout=20) == 1
 
 
+def _kill_supervisor_and_wait(cluster):
+    os.kill(cluster.client.run_on_scheduler(os.getppid), 9)
+    cluster.client.submit(int, pure=False, workers=["nobody"]).result(timeout=20)
+
+
 def test_a_supervisor_that_is_killed_is_told_and_the_next_cluster_has_another(flavour, tell):
     with (
         pytest.raises(ClusterLost, match="supervises local clusters ended"),
         transient(Dask(), code=False) as cluster,
     ):
-        os.kill(cluster.client.run_on_scheduler(os.getppid), 9)
-        cluster.client.submit(int, pure=False, workers=["nobody"]).result(timeout=20)
+        _kill_supervisor_and_wait(cluster)
     assert tell()[1]
 
 
