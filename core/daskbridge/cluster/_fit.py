@@ -27,6 +27,7 @@ class Machine:
     @classmethod
     def here(cls) -> Machine:
         """Ask Dask, which reads affinity, cgroups and resource limits."""
+        import distributed  # noqa: F401 -- whole, before one of its modules: other threads import it, too
         from dask.system import cpu_count
         from distributed.system import memory_limit
 

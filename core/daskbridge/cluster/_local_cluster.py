@@ -60,6 +60,7 @@ class LocalCluster:
         self._nodes: dict[str, psutil.Process] = {}
         self._ordered = False
         self._groups: Mapping[str, Any] = {}
+        self._adapts: dict[str, int] | None = None
         self._scheduler: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
@@ -89,6 +90,10 @@ class LocalCluster:
         if group not in self._groups:
             msg = f"there is no worker group {group!r}; there are: {', '.join(sorted(self._groups))}"
             raise ProvisioningError(msg)
+        if self._adapts is not None:
+            least, most = self._adapts["minimum"], self._adapts["maximum"]
+            msg = f"worker group {group!r} adapts by itself between {least} and {most} workers"
+            raise ProvisioningError(msg, hint="leave out max_workers to scale it by hand")
         await self._zygote.order(order="scale", cluster=self._name, group=group, number=number)
 
     async def failure(self) -> str | None:
@@ -113,7 +118,7 @@ class LocalCluster:
             os.close(lifeline)
 
     async def _start(self, run: Run, topology: Dask, shares: Mapping[str, Share]) -> None:
-        self._groups = shares
+        self._groups, self._adapts = shares, _adapts(topology, shares)
         theirs, ours = os.pipe()
         lifelines.add(ours)
         self._lifeline.append(ours)
@@ -189,23 +194,22 @@ class LocalCluster:
     def _order(self, run: Run, topology: Dask, shares: Mapping[str, Share]) -> dict[str, Any]:
         from dask.config import get
 
-        equipment = run.equipment
-        default = topology.workers
+        equipment, config = run.equipment, _configured(topology.config)
+        scratch = get("temporary-directory", None, config=config) or str(self._directory)
         return {
             "directory": str(self._directory),
             "grace": GRACE,
-            "terminate": get("distributed.worker.memory.terminate", config=_configured(topology.config)),
+            "terminate": get("distributed.worker.memory.terminate", config=config),
             "all": {
                 "environ": self._environ,
                 "security": secrets(self.security),
+                "scratch": scratch,
                 "scheduler_plugins": _packed(equipment.scheduler),
                 "worker_plugins": _packed(equipment.workers),
             },
             "scheduler": {
                 "env": dict(topology.scheduler.env),
-                "adapt": None
-                if default.max_workers is None
-                else {"minimum": shares["default"].number, "maximum": default.max_workers},
+                "adapt": self._adapts,
             },
             "groups": {
                 name: {
@@ -215,7 +219,7 @@ class LocalCluster:
                         "nthreads": share.threads,
                         "memory_limit": share.memory,
                         "resources": dict(topology.groups[name].abstract_resources),
-                        "local_directory": topology.groups[name].local_directory or str(self._directory),
+                        "local_directory": topology.groups[name].local_directory or scratch,
                         "death_timeout": DEATH_TIMEOUT,
                     },
                 }
@@ -229,6 +233,12 @@ def _alive(node: psutil.Process) -> bool:
         return node.is_running() and node.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _adapts(topology: Dask, shares: Mapping[str, Share]) -> dict[str, int] | None:
+    """Return the bounds between which the one group adapts, if it does."""
+    most = topology.workers.max_workers
+    return None if most is None else {"minimum": shares["default"].number, "maximum": most}
 
 
 def _packed(plugins: Iterable[object]) -> list[str]:

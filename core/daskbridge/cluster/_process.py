@@ -11,6 +11,14 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
+def default_signals() -> None:
+    """Handle all signals as a fresh interpreter does, whatever the parent blocks or ignores."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    ignored = {number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN}
+    for number in ignored - {signal.SIGPIPE, signal.SIGXFSZ}:  # Python ignores these
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
 def die_with_parent(number: signal.Signals = signal.SIGKILL) -> None:
     """Let the kernel send ``number`` to this process when its parent ends; where it can't, do nothing.
 

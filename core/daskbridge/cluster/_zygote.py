@@ -103,6 +103,8 @@ class Zygote:
 
     async def start(self, cluster: str, listener: Listener, lifeline: int, **order: Any) -> None:  # noqa: ANN401 -- any JSON
         """Have a cluster started; the read end of its lifeline goes along. Raises ProvisioningError."""
+        if self._control.fileno() < 0:  # another start has found it ended since this one got it
+            raise ProvisioningError(self.epitaph())
         self._attend()
         self._listeners[cluster] = listener
         await self.order(lifeline, order="start", cluster=cluster, **order)

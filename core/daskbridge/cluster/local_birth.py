@@ -98,7 +98,7 @@ def bear(spec: dict[str, Any], lifeline: int, shed: Callable[[], None], *, fork:
 def _become(spec: dict[str, Any], orders: socket.socket, lifeline: int, *, fork: bool) -> NoReturn:
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (1, 2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from typing import Any
 
@@ -50,6 +51,8 @@ class Channel:
             return []
         except OSError:
             return None
+        for descriptor in descriptors:  # one that comes by a socket is passed on to programs otherwise
+            os.set_inheritable(descriptor, False)
         self.descriptors += descriptors
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [json.loads(line) for line in lines] if data else None

@@ -46,4 +46,4 @@ class _FirstVisit(web.RequestHandler):
 
     async def get(self) -> None:
         await self._later.load()
-        self.redirect(self.request.uri or "/")
+        self.redirect("/" + (self.request.uri or "").lstrip("/\\"))  # "//name/..." is another site

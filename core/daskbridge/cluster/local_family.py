@@ -113,6 +113,11 @@ class Family:
                     other.order(scheduler=self._address)
         self.tell("started", name=node.name, address=node.address, pid=node.pid)
 
+    @property
+    def scheduler(self) -> Node | None:
+        """Return the scheduler's node, while it runs."""
+        return self._nodes.get("scheduler")
+
     def exited(self, node: Node, status: int) -> None:
         """Start a worker again that died, report one that could not start; a scheduler's end ends all."""
         del self._nodes[node.name]
@@ -160,15 +165,19 @@ class Family:
         wanted = self._wanted[node.group or ""]
         early = "name taken" in node.error  # the scheduler has not noticed yet that its namesake is gone
         tries = TRIES if node.name in self._served else 0
+        wanted_so = code == 0 and node.reason not in {"", RESTART}  # a task's os._exit(0) has no reason
         if not node.address and not early and wanted[node.name] >= tries:
             del wanted[node.name]
+            self._count()
             left = sum(map(len, self._wanted.values()))
             self.tell("failed", name=node.name, error=node.error or why, left=left)
-        elif node.address and code == 0 and node.reason != RESTART and not early:
+        elif node.address and wanted_so and not early:
             del wanted[node.name]
+            self._count()
             self.tell("left", name=node.name, why=why)
         else:
-            wanted[node.name] = 0 if time.monotonic() - node.born > LONG else wanted[node.name] + 1
+            well = node.reason == RESTART or time.monotonic() - node.born > LONG
+            wanted[node.name] = 0 if well else wanted[node.name] + 1
             pause = min(AGAIN * 2 ** wanted[node.name], SLOWEST) if wanted[node.name] else 0
             self._again[node.name] = time.monotonic() + pause
             if not early:
@@ -179,6 +188,8 @@ class Family:
                     "why": node.error or why,
                 }
                 self._nodes["scheduler"].order(topic=TOPIC, event=event)
+                told = f"worker {node.name} ({node.address}) ended: {event['why']}; it starts again"
+                self._nodes["scheduler"].order(log=told)
 
     def _measure(self, node: Node) -> None:
         try:
@@ -208,6 +219,12 @@ class Family:
         retired = [name for name in names if name in self._nodes and self._nodes[name].address]
         if retired:
             self._nodes["scheduler"].order(retire=retired)
+        self._count()
+
+    def _count(self) -> None:
+        """Tell who adapts the number of workers how many there are, or are on their way."""
+        if self._order["scheduler"]["adapt"] and not self._closing:
+            self._nodes["scheduler"].order(number=len(self._wanted["default"]))
 
     def _seniority(self, name: str) -> tuple[bool, int]:
         node = self._nodes.get(name)

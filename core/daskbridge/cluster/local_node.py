@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import pickle
 import signal
 import socket
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from distributed.core import Server
 
-#: Seconds that a worker's threads and connections get to end in order.
-GRACE = 1.0
 #: Bytes of an order at most; the first one has the plugins.
 LONGEST = 1 << 28
 
@@ -33,6 +32,8 @@ def spawned() -> None:
     """Start as a program of its own; the arguments are two file descriptors: the socket, the lifeline."""
     orders, lifeline = (int(number) for number in sys.argv[1:3])
     die_with_parent()
+    for number in (orders, lifeline):  # what a task starts gets neither
+        os.set_inheritable(number, False)
     play(socket.socket(fileno=orders), lifeline)
 
 
@@ -120,7 +121,7 @@ async def _scheduler(spec: dict[str, Any], line: Line) -> None:
             dashboard_address="127.0.0.1:0",
             dashboard=not is_there(),
             plugins=unpacked(spec["scheduler_plugins"]),
-            local_directory=spec["directory"],
+            local_directory=spec["scratch"],
             **secured(spec),
         )
         for plugin, packed in zip(unpacked(spec["worker_plugins"]), spec["worker_plugins"], strict=True):
@@ -167,7 +168,7 @@ async def _worker(spec: dict[str, Any], line: Line) -> None:
         return
     line.reply(address=node.address)
     await line.serve(_nothing, node)
-    await node.close(timeout=GRACE, executor_wait=False, reason=line.reason or "local-node-ends")
+    await node.close(reason=line.reason or "local-node-ends")
     line.reply(reason=node.reason)
 
 

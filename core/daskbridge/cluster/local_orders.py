@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Self
+import logging
+from typing import TYPE_CHECKING, Any, Self, cast
 
+from distributed import SchedulerPlugin
 from distributed.core import Status
 from distributed.deploy.adaptive import Adaptive
 
@@ -15,6 +17,13 @@ if TYPE_CHECKING:
     from tornado.ioloop import IOLoop
 
 
+logger = logging.getLogger("distributed.scheduler")
+
+
+#: How stimuli begin that remove a worker for good: Dask's own, and that of the guard.
+FOR_GOOD = ("retire-workers", "daskbridge-environment-mismatch")
+
+
 class SchedulerOrders:
     """Obey what the supervisor orders; with ``adapt`` in the spec, ask it for more or fewer workers."""
 
@@ -23,12 +32,14 @@ class SchedulerOrders:
         self._spec = spec
         self._reply = reply
         self._adaptive: Adaptive | None = None
+        self._adapted: Adapted | None = None
         self._retiring: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
         if limits := self._spec["adapt"]:
-            adapted: Any = Adapted(self._scheduler, self._reply, limits["minimum"])
-            self._adaptive = Adaptive(adapted, **limits)
+            self._adapted = Adapted(self._scheduler, self._reply, limits["minimum"])
+            self._adaptive = Adaptive(cast("Any", self._adapted), **limits)
+        self._scheduler.add_plugin(Retirements(self._reply), name=Retirements.name)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -38,9 +49,13 @@ class SchedulerOrders:
             retiring.cancel()
 
     async def obey(self, order: dict[str, Any]) -> None:
-        """Log an event, or begin to retire workers: their data moves to the others first."""
+        """Log an event or a line, or begin to retire workers: their data moves to the others first."""
         if "event" in order:
             self._scheduler.log_event(order["topic"], order["event"])
+        if "log" in order:
+            logger.warning(order["log"])
+        if "number" in order and self._adapted is not None:
+            self._adapted.number = order["number"]
         if "retire" in order:
             names = [name for name in order["retire"] if name in self._scheduler.aliases]
             retiring = asyncio.create_task(
@@ -48,6 +63,29 @@ class SchedulerOrders:
             )
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
+
+
+class Retirements(SchedulerPlugin):
+    """Tell the supervisor of workers that were retired, by whomever: they need not come again.
+
+    To the worker itself that looks as ``Client.restart()`` does.
+    """
+
+    name = "daskbridge-retirements"
+
+    def __init__(self, reply: Callable[..., None]) -> None:
+        self._reply = reply
+        self._names: dict[str, str] = {}
+
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        """Note the name, which is forgotten when it would be needed."""
+        self._names[worker] = str(scheduler.workers[worker].name)
+
+    def remove_worker(self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **_: Any) -> None:  # noqa: ANN401, ARG002 -- as called
+        """Tell, unless it was restarted or lost."""
+        name = self._names.pop(worker, "")
+        if stimulus_id.startswith(FOR_GOOD):
+            self._reply(retired=[name])
 
 
 class Adapted:
@@ -59,7 +97,8 @@ class Adapted:
         self.scheduler_comm = _Within(scheduler)
         self._scheduler = scheduler
         self._reply = reply
-        self._number = number
+        #: Workers that are there or on their way; the supervisor says when some will not come.
+        self.number = number
 
     @property
     def loop(self) -> IOLoop:
@@ -74,19 +113,19 @@ class Adapted:
     @property
     def requested(self) -> set[Any]:
         """Return the names of all workers; those that are on their way have none that is known here."""
-        coming = self._number - len(self.observed)
+        coming = self.number - len(self.observed)
         return self.observed | {f"coming-{number}" for number in range(coming)}
 
     plan = requested
 
     def scale(self, number: int) -> None:
         """Ask for workers until there are ``number``."""
-        self._number = number
+        self.number = number
         self._reply(scale=number)
 
     def scale_down(self, workers: list[str]) -> None:
         """Tell the supervisor that these have been retired: it need not start them again."""
-        self._number -= len(workers)
+        self.number -= len(workers)
         self._reply(retired=workers)
 
 

@@ -6,12 +6,8 @@ from typing import Any
 
 from distributed import Worker
 
-from daskbridge.cluster.local_node import GRACE
-
-#: Reasons of an end after which nobody wants the results of tasks that still run: Dask would wait for these.
-UNWANTED = frozenset(
-    {"scheduler-close", "scheduler-remove-worker", "worker-handle-scheduler-connection-broken"}
-)
+#: Seconds that a worker's threads and connections get to end in order.
+GRACE = 1.0
 
 
 class LocalWorker(Worker):
@@ -37,12 +33,13 @@ class LocalWorker(Worker):
     async def close(  # type: ignore[no-untyped-def, override]  # noqa: ANN201 -- as inherited
         self,
         timeout: float = 30,
-        executor_wait: bool = True,  # noqa: FBT001, FBT002 -- as inherited
+        executor_wait: bool = True,  # noqa: ARG002, FBT001, FBT002 -- as inherited
         nanny: bool = True,  # noqa: FBT001, FBT002 -- as inherited
         reason: str = "worker-close",
     ):
-        """Close the worker, and keep the first reason."""
+        """Close the worker, and keep the first reason; a task that runs on is not waited for.
+
+        Who removes a worker has given its tasks to others, and ``Client.restart()`` waits for it to be back.
+        """
         self.reason = self.reason or reason
-        if reason in UNWANTED:
-            timeout, executor_wait = GRACE, False
-        return await super().close(timeout, executor_wait, nanny, reason)
+        return await super().close(min(timeout, GRACE), executor_wait=False, nanny=nanny, reason=self.reason)

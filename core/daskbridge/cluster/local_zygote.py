@@ -17,7 +17,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from daskbridge.cluster._process import die_with_parent
+from daskbridge.cluster._process import default_signals, die_with_parent
 from daskbridge.cluster.local_birth import Node, bear
 from daskbridge.cluster.local_channel import Channel
 
@@ -26,25 +26,44 @@ if TYPE_CHECKING:
 
     from daskbridge.cluster.local_family import Family
 
-#: Seconds for the first cluster to come, at least.
+#: Seconds for the first order to come at least; the driver may still look at its code.
 FIRST = 60.0
 
 
 def main() -> None:
     """Serve the driver at the other end of the socket whose descriptor is the first argument."""
     die_with_parent(signal.SIGTERM)
+    default_signals()
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(os.environ.pop("DASKBRIDGE_ZYGOTE"))
+    _prepare_environment(settings, control)
     if settings["fork"]:
-        _preload(settings, control)
+        _preload()
     zygote = Zygote(control, fork=settings["fork"] and _single(), warm=settings["warm"])
     zygote.serve()
     # nothing is left to tidy, and a driver that ends waits
     os._exit(128 + signal.SIGTERM if zygote.terminated else 0)
 
 
-def _preload(settings: dict[str, Any], control: socket.socket) -> None:
-    """Import what nodes need, once; start anew if Dask's configuration wants another environment."""
+def _prepare_environment(settings: dict[str, Any], control: socket.socket) -> None:
+    """Start anew if Dask's configuration wants nodes to have another environment."""
+    import dask.config
+
+    wanted: dict[str, str] = {}
+    for key in ("pre-spawn-environ", "environ"):
+        values = dask.config.get(f"distributed.nanny.{key}", {})  # Dask's own defaults are ours, too
+        wanted |= {name: str(value) for name, value in values.items() if value is not None}
+    ours = {name for name in wanted if name in settings["defaults"] or name not in os.environ}
+    changed = {name: wanted[name] for name in ours if os.environ.get(name) != wanted[name]}
+    if changed:
+        settings["defaults"] = [name for name in settings["defaults"] if name not in wanted]
+        os.set_inheritable(control.fileno(), True)
+        environ = os.environ | changed | {"DASKBRIDGE_ZYGOTE": json.dumps(settings)}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606 -- this one
+
+
+def _preload() -> None:
+    """Import what nodes need, once."""
     import dask.config
     import distributed  # noqa: F401 -- the point of it all
     from distributed.versions import get_versions
@@ -59,17 +78,6 @@ def _preload(settings: dict[str, Any], control: socket.socket) -> None:
     )
     from daskbridge.node._travel import arrived
 
-    wanted: dict[str, str] = {}
-    for key in ("pre-spawn-environ", "environ"):
-        values = dask.config.get(f"distributed.nanny.{key}")
-        wanted |= {name: str(value) for name, value in values.items() if value is not None}
-    ours = {name for name in wanted if name in settings["defaults"] or name not in os.environ}
-    changed = {name: wanted[name] for name in ours if os.environ.get(name) != wanted[name]}
-    if changed:
-        settings["defaults"] = [name for name in settings["defaults"] if name not in wanted]
-        os.set_inheritable(control.fileno(), True)
-        environ = os.environ | changed | {"DASKBRIDGE_ZYGOTE": json.dumps(settings)}
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606 -- this one
     for role in ("scheduler", "worker"):
         for route in dask.config.get(f"distributed.{role}.http.routes"):
             import_module(route)
@@ -217,11 +225,16 @@ class Zygote:
             if known is None:
                 continue  # started by a library, not by us
             family, node = known
-            while node.channel.socket.fileno() >= 0 and (messages := node.channel.receive()):
-                for message in messages:  # its last words
-                    family.said(node, message)
+            self._hear_out(family, node)
             self._part(node)
+            if family.scheduler is not None:  # it may know why
+                self._hear_out(family, family.scheduler)
             family.exited(node, status)
+
+    def _hear_out(self, family: Family, node: Node) -> None:
+        while node.channel.socket.fileno() >= 0 and (messages := node.channel.receive()):
+            for message in messages:
+                family.said(node, message)
 
     def _forget_closed(self) -> None:
         for name, family in list(self._families.items()):

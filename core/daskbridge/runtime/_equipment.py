@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 def equipment(run: Run, code: CodeBundle | InstalledCode | None) -> Equipment:
     """Return what nodes get that were made for this run; imports distributed, so call it in a thread."""
+    # first of all: another thread may be at it, and who begins with one of its modules could see it half made
+    import distributed  # noqa: F401
+
     from daskbridge.code import CodeBundle
 
     scheduler: list[SchedulerPlugin] = [guard(run, exclusive=True)]

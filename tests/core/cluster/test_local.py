@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 
 import dask.config
 import pytest
@@ -137,6 +138,22 @@ def test_what_local_can_t_do_is_an_error_at_definition():
     groups = {"more": WorkerGroup(1, max_workers=2)}
     with pytest.raises(TopologyError, match="more: max_workers was given, and there are 2 worker groups"):
         transient(Dask(worker_groups=groups))
+
+
+def test_nodes_keep_their_files_where_dask_s_configuration_says(tmp_path):
+    with transient(Dask(config={"temporary-directory": str(tmp_path)}), code=False) as cluster:
+        (worker,) = cluster.client.run(lambda dask_worker: dask_worker.local_directory).values()
+        scheduler = cluster.client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.local_directory)
+    assert {worker.startswith(str(tmp_path)), scheduler.startswith(str(tmp_path))} == {True}
+
+
+def test_a_cluster_leaves_nothing_among_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with transient(Dask(), code=False) as cluster:
+        (worker,) = cluster.client.run(lambda: __import__("tempfile").gettempdir()).values()
+        assert worker.startswith(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_option_is_an_error_at_definition():
