@@ -92,6 +92,14 @@ class Connection:
             )
             hint = "check that it runs, that this machine may reach it, and that both or neither use TLS"
             raise ProvisioningError(msg, hint=hint) from error
+        except TypeError as error:
+            if client is not None:
+                await close_quickly(client, fast=True)
+            if not address.startswith("tls://"):
+                raise
+            msg = f"the scheduler at {address} speaks TLS, and this process has no certificate for it"
+            hint = "set Dask's distributed.comm.tls: ca-file, client.cert and client.key"
+            raise ProvisioningError(msg, hint=hint) from error
 
     async def describe(self) -> ClusterRef:
         """Return the reference with the dashboard's link, or without where the scheduler lacks bokeh."""

@@ -137,6 +137,17 @@ def test_another_process_attaches_by_the_reference(scheduler):
         assert cluster.client.submit(int, 4).result() == 4
 
 
+def test_a_scheduler_with_tls_is_an_error_that_names_what_is_missing():
+    with (
+        pytest.raises(
+            ProvisioningError, match="tls://127.0.0.1:9 speaks TLS, and this process has no cert"
+        ) as caught,
+        transient(Dask(), provisioner=Existing("tls://127.0.0.1:9")),
+    ):
+        pass
+    assert "distributed.comm.tls" in caught.value.__notes__[0]
+
+
 def test_an_unreachable_scheduler_is_an_error_that_names_it():
     import dask.config
 
