@@ -123,7 +123,9 @@ def _log(found):
 @ALL
 def test_signals_are_at_their_defaults(nodes, name):
     of_python = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)
-    assert (nodes[name]["blocked"], nodes[name]["ignored"]) == (0, of_python)
+    # the C library keeps some for itself, which its own programs may have ignored
+    settable = sum(1 << (number - 1) for number in signal.valid_signals())
+    assert (nodes[name]["blocked"], nodes[name]["ignored"] & settable) == (0, of_python)
 
 
 @ALL
