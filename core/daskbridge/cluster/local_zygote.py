@@ -17,12 +17,14 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from daskbridge.cluster._process import default_signals, die_with_parent
 from daskbridge.cluster.local_birth import Node, bear
 from daskbridge.cluster.local_channel import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from daskbridge.cluster.local_family import Family
 
@@ -217,7 +219,7 @@ class Zygote:
                 self._selector.modify(channel.socket, events, key.data)
 
     def _reap(self) -> None:
-        for pid in _dead():
+        for pid in _dead(list(self._nodes)):
             known = self._nodes.pop(pid, None)
             if known is not None:
                 known[1].sweep()
@@ -273,8 +275,11 @@ class Zygote:
         self._wake.close()
 
 
-def _dead() -> Iterator[int]:
+def _dead(nodes: Sequence[int]) -> Iterator[int]:
     """Give the children that have ended and wait for none: until then their numbers are nobody else's."""
+    if not hasattr(os, "waitid"):  # on macOS until Python 3.13
+        yield from (pid for pid in nodes if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+        return
     while True:
         try:
             found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

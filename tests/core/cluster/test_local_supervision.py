@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
+import psutil
 import pytest
 from distributed import KilledWorker
 
 from daskbridge import Dask, Resources, WorkerGroup, transient
+from daskbridge.cluster.local_zygote import _dead
 from daskbridge.errors import ClusterLost
 
 EAGER = {"distributed": {"scheduler": {"allowed-failures": 0}}}
@@ -144,3 +148,20 @@ def test_a_scheduler_that_a_task_ends_is_lost_with_its_code(flavour):
         transient(Dask(), code=False) as cluster,
     ):
         cluster.client.run_on_scheduler(os._exit, 0)
+
+
+@pytest.mark.parametrize("has_waitid", [True, False], ids=["waitid", "as on an old macOS"])
+def test_children_that_ended_are_found_before_their_numbers_are_free(monkeypatch, has_waitid):
+    if not has_waitid:
+        monkeypatch.delattr(os, "waitid")
+    pipe = subprocess.PIPE
+    ended, lives = (subprocess.Popen([sys.executable, "-c", text], stdin=pipe) for text in ("", "input()"))
+    try:
+        while psutil.Process(ended.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        assert next(iter(_dead([ended.pid, lives.pid]))) == ended.pid
+    finally:
+        lives.kill()
+        for each in (ended, lives):
+            each.stdin.close()
+        assert (ended.wait(20), lives.wait(20)) == (0, -signal.SIGKILL)
