@@ -55,6 +55,7 @@ def deactivate(installed: Installed) -> None:
         sys.path[:] = [entry for entry in sys.path if entry not in _paths]
         inside = installed.tree + os.sep
         for name, module in list(sys.modules.items()):
-            places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+            known = getattr(module, "__dict__", {})  # asking a module may make it import something
+            places = [known.get("__file__"), *known.get("__path__", ())]
             if any(isinstance(place, str) and place.startswith(inside) for place in places):
                 del sys.modules[name]
