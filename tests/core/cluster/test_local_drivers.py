@@ -55,13 +55,16 @@ def test_a_signal_ends_an_idle_driver_s_warm_process(start, gone):
 def test_a_forked_child_s_clusters_have_a_warm_process_of_their_own(start, gone, way):
     child = {
         "fork": """
+    import warnings
+    warnings.simplefilter("ignore", DeprecationWarning)  # of Python, for whoever forks and has threads
     if os.fork() == 0:
         report(child=once())
         os._exit(0)
     os.wait()
     """,
         "multiprocessing": """
-    import multiprocessing
+    import multiprocessing, warnings
+    warnings.simplefilter("ignore", DeprecationWarning)  # as above
     process = multiprocessing.get_context("fork").Process(target=lambda: report(child=once()))
     process.start()
     process.join()

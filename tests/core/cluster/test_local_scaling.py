@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,10 @@ def _wanted(cluster):
 
     supervisor = psutil.Process(cluster.client.run_on_scheduler(os.getppid))
     directory = os.fspath(cluster._engine.handle._directory)
-    places = [Path(child.cwd()) for child in supervisor.children()]
+    places = []
+    for child in supervisor.children():
+        with suppress(psutil.Error):  # it has just ended
+            places.append(Path(child.cwd()))
     return {place.name for place in places if os.fspath(place).startswith(directory)}
 
 
