@@ -465,6 +465,8 @@ def test_a_result_that_needs_the_cluster_may_not_leave_a_shared_one_either():
 def test_a_forked_child_has_a_cluster_of_its_own(drive, gone):
     driver = drive(
         """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python, for whoever forks and has threads
         def shared():
             return transient(Dask(workers=WorkerGroup(1)), scope="process", code=False)
         with shared() as cluster:
