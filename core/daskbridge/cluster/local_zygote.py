@@ -6,7 +6,6 @@ when it has been idle for a while.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import selectors
@@ -14,7 +13,6 @@ import signal
 import socket
 import sys
 import time
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -22,6 +20,7 @@ import psutil
 from daskbridge.cluster._process import default_signals, die_with_parent
 from daskbridge.cluster.local_birth import Node, bear
 from daskbridge.cluster.local_channel import Channel
+from daskbridge.cluster.local_preload import is_single, preload, prepare_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,66 +37,13 @@ def main() -> None:
     default_signals()
     control = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(os.environ.pop("DASKBRIDGE_ZYGOTE"))
-    _prepare_environment(settings, control)
+    prepare_environment(settings, control)
     if settings["fork"]:
-        _preload()
-    zygote = Zygote(control, fork=settings["fork"] and _single(), warm=settings["warm"])
+        preload()
+    zygote = Zygote(control, fork=settings["fork"] and is_single(), warm=settings["warm"])
     zygote.serve()
     # nothing is left to tidy, and a driver that ends waits
     os._exit(128 + signal.SIGTERM if zygote.terminated else 0)
-
-
-def _prepare_environment(settings: dict[str, Any], control: socket.socket) -> None:
-    """Start anew if Dask's configuration wants nodes to have another environment."""
-    import dask.config
-
-    wanted: dict[str, str] = {}
-    for key in ("pre-spawn-environ", "environ"):
-        values = dask.config.get(f"distributed.nanny.{key}", {})  # Dask's own defaults are ours, too
-        wanted |= {name: str(value) for name, value in values.items() if value is not None}
-    ours = {name for name in wanted if name in settings["defaults"] or name not in os.environ}
-    changed = {name: wanted[name] for name in ours if os.environ.get(name) != wanted[name]}
-    if changed:
-        settings["defaults"] = [name for name in settings["defaults"] if name not in wanted]
-        os.set_inheritable(control.fileno(), True)
-        environ = os.environ | changed | {"DASKBRIDGE_ZYGOTE": json.dumps(settings)}
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606 -- this one
-
-
-def _preload() -> None:
-    """Import what nodes need, once."""
-    import dask.config
-    import distributed  # noqa: F401 -- the point of it all
-    from distributed.versions import get_versions
-    from tornado import netutil
-    from tornado.platform import asyncio  # noqa: F401 -- as well
-
-    from daskbridge.cluster import (  # noqa: F401 -- as well
-        local_dashboard,
-        local_node,
-        local_orders,
-        local_worker,
-    )
-    from daskbridge.node._travel import arrived
-
-    for role in ("scheduler", "worker"):
-        for route in dask.config.get(f"distributed.{role}.http.routes"):
-            import_module(route)
-    arrived()  # what travels as source is here already
-    get_versions()  # it asks the system by a program of its own, once in a process and those forked from it
-    certificates = getattr(netutil, "_client_ssl_defaults", None)
-    if callable(certificates):
-        certificates()  # else each node would read the system's for its first connection, in vain
-    gc.collect()
-    gc.freeze()
-
-
-def _single() -> bool:
-    """Tell whether this process has one thread: what a library started at its import makes a fork unsafe."""
-    try:
-        return len(os.listdir("/proc/self/task")) == 1
-    except OSError:
-        return False
 
 
 class Zygote:
