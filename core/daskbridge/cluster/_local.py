@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import os
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from daskbridge._threads import in_thread
 from daskbridge.cluster._fit import Machine, fit
 from daskbridge.cluster._local_cluster import LocalCluster
+from daskbridge.cluster._local_environment import node_environment
 from daskbridge.cluster._options import options
 from daskbridge.cluster._zygote import Zygote
 from daskbridge.errors import ProvisioningError, TopologyError
-from daskbridge.settings import is_configured, setting
+from daskbridge.settings import setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,30 +21,17 @@ if TYPE_CHECKING:
     from daskbridge.plugins import ClusterRef, Run
     from daskbridge.topology import Dask
 
-#: What nodes do not get of the driver's environment: its code, and the way to other clusters.
-WITHHELD = (
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "PYTHONSTARTUP",
-    "PYTHONINSPECT",
-    "PYTHONSAFEPATH",
-    "DASK_SCHEDULER_ADDRESS",
-    "DASK_INTERNAL_INHERIT_CONFIG",
-    "DASK_PARENT_INTERNAL",
-)
 #: This provisioner's own options, by name.
 OPTIONS = {"exact": bool}
-#: Seconds after which a task that no worker can run fails.
-NO_WORKERS_TIMEOUT = 600
 
 
 class LocalProvisioner:
     """Start a scheduler and workers as clean processes of this machine, forked by one that is warm.
 
     Nodes inherit neither ``sys.path`` nor ``__main__``, start in an empty directory, get the
-    driver's environment without :data:`WITHHELD`, and listen on the loopback interface only. So
-    code reaches them as it would reach another machine. Options: ``exact`` (bool, default False):
-    start what was asked or fail, instead of what fits.
+    driver's environment without what leads to its code or to other clusters, and listen on the
+    loopback interface only. So code reaches them as it would reach another machine. Options: ``exact``
+    (bool, default False): start what was asked or fail, instead of what fits.
     """
 
     name = "local"
@@ -120,24 +105,3 @@ class LocalProvisioner:
         start: str = setting("local-start")
         fork = sys.platform == "linux" if start == "auto" else start == "fork"
         return Zygote.acquire(node_environment(topology.config), fork=fork, warm=setting("local-warm"))
-
-
-def node_environment(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment of a clean node: the driver's without :data:`WITHHELD`, plus ``config``.
-
-    A task that no worker can run fails in the end, unless ``config`` or the user's own says otherwise.
-    """
-    environ = {key: value for key, value in os.environ.items() if key not in WITHHELD}
-    bound = {"distributed": {"scheduler": {"no-workers-timeout": NO_WORKERS_TIMEOUT}}}
-    if config or is_configured():
-        import dask.config
-
-        if dask.config.get("distributed.scheduler.no-workers-timeout", None) is None:
-            config = dask.config.merge(bound, config)
-    else:
-        config = bound
-    if config:
-        # as dask.config.serialize() does, which would import Dask
-        inherited = base64.urlsafe_b64encode(json.dumps(dict(config)).encode()).decode()
-        environ["DASK_INTERNAL_INHERIT_CONFIG"] = inherited
-    return environ

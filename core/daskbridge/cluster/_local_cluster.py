@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import psutil
 
 from daskbridge._threads import in_thread
+from daskbridge.cluster._local_environment import node_environment
 from daskbridge.cluster._tls import secrets
 from daskbridge.cluster._zygote import Zygote, lifelines
 from daskbridge.errors import ProvisioningError
@@ -73,8 +74,6 @@ class LocalCluster:
         cls, zygote: Zygote, run: Run, topology: Dask, shares: Mapping[str, Share], notes: tuple[str, ...]
     ) -> Self:
         """Start all nodes and wait for the scheduler. Raises ProvisioningError; then nothing is left."""
-        from daskbridge.cluster._local import node_environment
-
         cluster = cls(zygote, run.id, node_environment(topology.config), notes)
         try:
             if setting("tls"):
