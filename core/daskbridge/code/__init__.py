@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from daskbridge.code._adopt import adopt_archive
     from daskbridge.code._bundle import CodeBundle, build_bundle
     from daskbridge.code._compare import compare_code, compared_nodes, forget_comparison
+    from daskbridge.code._exchange import changes, exchange_code, returned
     from daskbridge.code._explain import explain_import
     from daskbridge.code._installed import InstalledCode
     from daskbridge.code._manifest import Entry, Manifest
@@ -38,9 +39,11 @@ __all__ = [
     "Selection",
     "adopt_archive",
     "build_bundle",
+    "changes",
     "compare_code",
     "compared_nodes",
     "default_spec",
+    "exchange_code",
     "explain_import",
     "forget_code",
     "forget_comparison",
@@ -48,6 +51,7 @@ __all__ = [
     "project_spec",
     "publish",
     "receipts",
+    "returned",
     "scan",
     "sync_code",
 ]
@@ -70,9 +74,11 @@ __getattr__, __dir__ = lazy(
         "Selection": "daskbridge.code._scan",
         "adopt_archive": "daskbridge.code._adopt",
         "build_bundle": "daskbridge.code._bundle",
+        "changes": "daskbridge.code._exchange",
         "compare_code": "daskbridge.code._compare",
         "compared_nodes": "daskbridge.code._compare",
         "default_spec": "daskbridge.code._project",
+        "exchange_code": "daskbridge.code._exchange",
         "explain_import": "daskbridge.code._explain",
         "forget_code": "daskbridge.code._sync",
         "forget_comparison": "daskbridge.code._compare",
@@ -80,6 +86,7 @@ __getattr__, __dir__ = lazy(
         "project_spec": "daskbridge.code._project",
         "publish": "daskbridge.code._store",
         "receipts": "daskbridge.code._sync",
+        "returned": "daskbridge.code._exchange",
         "scan": "daskbridge.code._scan",
         "sync_code": "daskbridge.code._sync",
     },

@@ -12,6 +12,8 @@ from daskbridge.code._nodes import all_told, on_all_nodes
 from daskbridge.errors import CodeNotDelivered
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from distributed import Client
 
     from daskbridge.code._bundle import CodeBundle
@@ -58,11 +60,11 @@ async def sync_code(
         raise CodeNotDelivered(
             f"the scheduler can't take the code: {str(error) or type(error).__name__}"
         ) from error
-    status, undo = partial(_status, client), partial(forget_code, client)
-    async with on_all_nodes(status, undo, timeout=timeout, failed="the code did not reach every node"):
+    told, undo = partial(status, client), partial(forget_code, client)
+    async with on_all_nodes(told, undo, timeout=timeout, failed="the code did not reach every node"):
         await _send(client, bundle)
         await _register(client, bundle, exclusive=exclusive)
-        return _sorted(await all_told(status))
+        return receipts_of(await all_told(told))
 
 
 async def receipts(client: Client) -> tuple[Receipt, ...]:
@@ -70,8 +72,7 @@ async def receipts(client: Client) -> tuple[Receipt, ...]:
 
     Only between :func:`sync_code` and :func:`forget_code`.
     """
-    status = await _status(client)
-    return _sorted(status)
+    return receipts_of(await status(client))
 
 
 async def forget_code(client: Client) -> None:
@@ -82,27 +83,39 @@ async def forget_code(client: Client) -> None:
     await _ask(client, "release", user=client.id)
 
 
+async def status(client: Client) -> dict[str, Any]:
+    """Return what the scheduler knows of its nodes' code. Raises CodeNotDelivered if that is nothing."""
+    told: dict[str, Any] | None = await _ask(client, "status")
+    if told is None:
+        raise CodeNotDelivered("the scheduler has no code: it was replaced, or the code was forgotten")
+    return told
+
+
+async def upload(client: Client, bundle: CodeBundle, put: Callable[..., Awaitable[None]]) -> None:
+    """Send the archive in pieces to an operation of the scheduler."""
+    from daskbridge.node.unpack import CHUNK
+
+    with bundle.archive.open("rb") as file:
+        while data := await asyncio.to_thread(file.read, CHUNK):
+            await put(user=client.id, data=data)
+
+
+def receipts_of(told: dict[str, Any]) -> tuple[Receipt, ...]:
+    """Return the receipts of a status, the scheduler's first."""
+    made = [Receipt(**receipt) for receipt in told["receipts"]]
+    return tuple(sorted(made, key=lambda receipt: (receipt.role, receipt.name)))
+
+
 async def _ask(client: Client, verb: str, **told: object) -> Any:  # noqa: ANN401 -- each verb's own answer
     return await getattr(client.scheduler, f"daskbridge_code_{verb}")(**told)
 
 
-async def _status(client: Client) -> dict[str, Any]:
-    status: dict[str, Any] | None = await _ask(client, "status")
-    if status is None:
-        raise CodeNotDelivered("the scheduler has no code: it was replaced, or the code was forgotten")
-    return status
-
-
 async def _send(client: Client, bundle: CodeBundle) -> None:
-    from daskbridge.node.unpack import CHUNK
-
     wanted = await _ask(client, "begin")
     if wanted["live"]:
         return
     if wanted["want"]:
-        with bundle.archive.open("rb") as file:
-            while data := await asyncio.to_thread(file.read, CHUNK):
-                await _ask(client, "put", user=client.id, data=data)
+        await upload(client, bundle, partial(_ask, client, "put"))
     await _ask(client, "activate", user=client.id, sha256=bundle.sha256)
 
 
@@ -113,8 +126,3 @@ async def _register(client: Client, bundle: CodeBundle, *, exclusive: bool) -> N
     if not live:
         await client.register_plugin(DownloadCodeBundleNannyPlugin(bundle.reference))
         await client.register_plugin(DownloadCodeBundleWorkerPlugin(bundle.reference, exclusive=exclusive))
-
-
-def _sorted(status: dict[str, Any]) -> tuple[Receipt, ...]:
-    made = [Receipt(**receipt) for receipt in status["receipts"]]
-    return tuple(sorted(made, key=lambda receipt: (receipt.role, receipt.name)))

@@ -44,6 +44,19 @@ def activate(reference: Reference, installed: Installed) -> None:
         _users += 1
 
 
+def exchange(old: Installed, reference: Reference, new: Installed) -> None:
+    """Import from ``new`` in place of ``old``, whose modules leave ``sys.modules``.
+
+    Raises RuntimeError, with nothing changed, if another node of this process uses ``old``, too.
+    """
+    with _lock:
+        if _users > 1:
+            msg = f"process {os.getpid()} is shared with other nodes: their modules can't be exchanged"
+            raise RuntimeError(msg)
+    deactivate(old)
+    activate(reference, new)
+
+
 def deactivate(installed: Installed) -> None:
     """Undo one :func:`activate`; the last one takes the paths and the imported modules away."""
     global _users  # noqa: PLW0603 -- as above

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TOPIC = "daskbridge"
 _PATIENCE = 60.0
+#: Where a nanny has the tree that its workers start with.
+_PLACE = "_daskbridge_code_tree"
 
 
 class DownloadCodeBundleWorkerPlugin(Travels, WorkerPlugin):
@@ -87,20 +89,24 @@ class DownloadCodeBundleNannyPlugin(Travels, NannyPlugin):
 
     async def setup(self, nanny: Nanny) -> None:
         """Put the tree on the ``PYTHONPATH`` of every worker process that starts from now on."""
-        self.installed: Installed | None = await _bring(self.reference, nanny)
-        paths = [*import_paths(self.reference, self.installed.tree), *_other_paths(nanny, self.installed)]
+        installed = await _bring(self.reference, nanny)
+        before: Installed | None = vars(nanny).pop(_PLACE, None)
+        vars(nanny)[_PLACE] = installed
+        if before is not None:  # Dask replaces a nanny plugin without a teardown
+            os.close(before.lease)
+        paths = [*import_paths(self.reference, installed.tree), *_other_paths(nanny, installed)]
         nanny.env["PYTHONPATH"] = os.pathsep.join(paths)
 
     def teardown(self, nanny: Nanny) -> None:
         """Take the tree off the ``PYTHONPATH`` again."""
-        if self.installed:
-            nanny.env["PYTHONPATH"] = os.pathsep.join(_other_paths(nanny, self.installed))
-            os.close(self.installed.lease)
-            self.installed = None
+        installed: Installed | None = vars(nanny).pop(_PLACE, None)
+        if installed is not None:
+            nanny.env["PYTHONPATH"] = os.pathsep.join(_other_paths(nanny, installed))
+            os.close(installed.lease)
 
 
 def _other_paths(nanny: Nanny, installed: Installed) -> list[str]:
-    """Return what is on the ``PYTHONPATH`` beside trees: Dask replaces a nanny plugin without a teardown."""
+    """Return what is on the ``PYTHONPATH`` beside trees, those of plugins before included."""
     cache = os.path.dirname(os.path.dirname(installed.tree)) + os.sep
     entries = nanny.env.get("PYTHONPATH", os.environ.get("PYTHONPATH", "")).split(os.pathsep)
     return [entry for entry in entries if entry and not entry.startswith(cache)]

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daskbridge.plugins import plugins
-from daskbridge.runtime._code import code_for
+from daskbridge.runtime._code import code_for, source_of
 from daskbridge.runtime._scope import share_of
 from daskbridge.serialization import check
 
 if TYPE_CHECKING:
-    from daskbridge.code import CodeBundle, InstalledCode
+    from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.plugins import ClusterPlugin, Orchestrator, Provisioner, Run
     from daskbridge.runtime._options import Options
     from daskbridge.runtime._scope import Share
@@ -26,6 +26,7 @@ class Checked:
     orchestrator: Orchestrator | None
     notes: tuple[str, ...]
     cluster_plugins: list[ClusterPlugin]
+    source: CodeSpec | CodeBundle | InstalledCode | None
     code: CodeBundle | InstalledCode | None
     share: Share | None
     _packed: ExitStack = field(repr=False)
@@ -66,5 +67,8 @@ def check_run(options: Options, run: Run) -> Checked:
     # a shared cluster gets its plugins when it starts, and keeps them while anybody uses it
     cluster_plugins = [] if share else plugins().cluster_plugins(run.topology, run)
     with ExitStack() as packed:
-        code = code_for(options, run, packed)
-        return Checked(provisioner, orchestrator, notes, cluster_plugins, code, share, packed.pop_all())
+        source = source_of(options, run)
+        code = code_for(source, options, packed)
+        return Checked(
+            provisioner, orchestrator, notes, cluster_plugins, source, code, share, packed.pop_all()
+        )

@@ -6,6 +6,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from distributed import Client
+from distributed.protocol.pickle import dumps
+
+from daskbridge.node.gate import MARK, StaleCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +21,13 @@ class RunClient(Client):
 
     Dask's own client reconnects to whatever answers there. A scheduler that a platform has started
     anew knows neither the run's code nor its data, and new workers would run tasks without either.
+
+    With ``code``, the digest of a bundle, the scheduler refuses what is submitted once the nodes have other
+    code, and futures of before end in :class:`~daskbridge.errors.StaleCode`.
     """
+
+    #: Which code the nodes must have for what is submitted.
+    code: str | None = None
 
     #: Set once another scheduler has answered; the client is closed then.
     replaced = False
@@ -27,7 +36,27 @@ class RunClient(Client):
     _first: str | None = None
 
     def __init__(self, address: str, **options: Any) -> None:  # noqa: ANN401 -- those of Dask's client
+        self._exchanged: StaleCode | None = None
         super().__init__(address, **options)  # type: ignore[no-untyped-call]
+        self._stream_handlers[MARK] = self._handle_exchange
+
+    def _send_to_scheduler(self, msg: dict[str, Any]) -> None:
+        """Say of each graph which code it expects; no task gets an annotation by that."""
+        if self.code is not None and msg["op"] == "update-graph":
+            msg["annotations"].data.setdefault(MARK, self.code)
+        super()._send_to_scheduler(msg)  # type: ignore[no-untyped-call]
+
+    def _handle_exchange(self, old: str, new: str) -> None:
+        """Learn why the scheduler is about to forget all tasks."""
+        self._exchanged = StaleCode(old, new)
+
+    def _handle_restart(self) -> None:
+        """End all futures: in the reason, where that is known."""
+        states, exchanged = list(self.futures.values()), self._exchanged
+        self._exchanged = None
+        super()._handle_restart()  # type: ignore[no-untyped-call]
+        for state in states if exchanged is not None else ():
+            state.set_error(dumps(exchanged), None)
 
     async def _shutdown(self) -> None:
         if self.leave is None:

@@ -20,52 +20,58 @@ if TYPE_CHECKING:
     Code = bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None
 
 
-def code_for(options: Options, run: Run, stack: ExitStack) -> CodeBundle | InstalledCode | None:
-    """Return the bundle that this run ships, or what must be in the nodes' image, or None for neither.
+def source_of(options: Options, run: Run) -> CodeSpec | CodeBundle | InstalledCode | None:
+    """Return what to pack, what is packed or what the image must have; None for neither.
 
-    Blocks while it reads files. Without ``code=`` the plugins are asked, the core's default
-    last. What was made for this run is removed when ``stack`` closes; a bundle that the user gave
-    stays theirs. Raises BundleError.
+    Without ``code=`` the plugins are asked, the core's default last. Raises BundleError.
     """
-    from daskbridge.code import CodeBundle, InstalledCode, publish
-    from daskbridge.code._limits import check_archive
+    from daskbridge.code import CodeBundle, CodeSpec, InstalledCode, project_spec
+    from daskbridge.plugins import plugins
 
-    code: Code = options.code
+    code: object = options.code
     if code is None or code is True:
-        from daskbridge.plugins import plugins
-
         code = plugins().code_source(run)
-        if isinstance(code, CodeBundle):
-            stack.callback(code.close)
+    if isinstance(code, (str, Path)):
+        code = project_spec(code)
+    if isinstance(code, CodeSpec):
+        return with_entry(code, options.entry)
     if code is None or code is False:
         return None
-    if isinstance(code, InstalledCode):
+    if not isinstance(code, (CodeBundle, InstalledCode)):
+        msg = (
+            f"code is {code!r}; expected a directory, a CodeSpec, a CodeBundle, an InstalledCode,"
+            " or False for no code"
+        )
+        raise BundleError(msg)
+    return code
+
+
+def code_for(
+    source: CodeSpec | CodeBundle | InstalledCode | None, options: Options, stack: ExitStack
+) -> CodeBundle | InstalledCode | None:
+    """Return the bundle that this run ships, or what must be in the nodes' image, or None for neither.
+
+    Blocks while it reads files. What was made for this run is removed when ``stack`` closes; a bundle
+    that the user gave stays theirs. Raises BundleError.
+    """
+    from daskbridge.code import CodeSpec, InstalledCode, build_bundle, publish
+    from daskbridge.code._limits import check_archive
+
+    if source is None:
+        return None
+    if isinstance(source, InstalledCode):
         if setting("environment-check") == "ignore":
             return None
-        code.digests()  # what is wrong here is said before anything starts
-        return code
-    if not isinstance(code, CodeBundle):
-        code = _packed(code, options.entry)
+        source.digests()  # what is wrong here is said before anything starts
+        return source
+    code = build_bundle(source) if isinstance(source, CodeSpec) else source
+    if code is not options.code:
         stack.callback(code.close)
     if code.url is not None:
         return code
     store: str | None = setting("bundle-store")
     check_archive(code.size, code.selection, store=store is not None)
     return publish(code, store) if store else code
-
-
-def _packed(code: object, entry: str | None) -> CodeBundle:
-    from daskbridge.code import CodeSpec, build_bundle, project_spec
-
-    if isinstance(code, (str, Path)):
-        code = project_spec(code)
-    if not isinstance(code, CodeSpec):
-        msg = (
-            f"code is {code!r}; expected a directory, a CodeSpec, a CodeBundle, an InstalledCode,"
-            " or False for no code"
-        )
-        raise BundleError(msg)
-    return build_bundle(with_entry(code, entry))
 
 
 def with_entry(spec: CodeSpec, name: str | None) -> CodeSpec:
