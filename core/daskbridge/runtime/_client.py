@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from distributed import Client
 from distributed.protocol.pickle import dumps
 
+from daskbridge.errors import StaleCode as Refused
 from daskbridge.node.gate import MARK, StaleCode
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ class RunClient(Client):
         self._exchanged: StaleCode | None = None
         super().__init__(address, **options)  # type: ignore[no-untyped-call]
         self._stream_handlers[MARK] = self._handle_exchange
+
+    def expect(self, code: str) -> None:
+        """Say of what is submitted from now on that it expects this code; a call that was refused may come again."""
+        self.code = code
+        with self._refcount_lock:
+            for key, state in list(self.futures.items()):
+                if isinstance(state.exception, Refused):
+                    del self.futures[key]  # or the same call would get this future once more
 
     def _send_to_scheduler(self, msg: dict[str, Any]) -> None:
         """Say of each graph which code it expects; no task gets an annotation by that."""

@@ -61,7 +61,8 @@ class NewCode:
                 found = await receipts(connection.client)
                 same = (new.digest, new.sys_path) == (old.digest, old.sys_path)
                 if found[0].digest == new.digest and (same or new.digest != old.digest):
-                    connection.code, client.code = new, new.digest
+                    connection.code = new
+                    client.expect(new.digest)
                     progress.detail = f"{new.digest[:12]}, which all nodes have"
                     return found
                 differing = changes(old, new)
@@ -81,7 +82,7 @@ class NewCode:
         bound = self._engine.run.topology.start_timeout
         until = time.monotonic() + bound
         number = await self._engine.exchange(old, new, mine, bound)
-        client.code = new.digest
+        client.expect(new.digest)
         deadline = time.monotonic() + NEWS
         while client.generation == generation and client.status == "running" and time.monotonic() < deadline:
             await asyncio.sleep(LOOK)  # it would take what is submitted now for what is gone
