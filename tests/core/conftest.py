@@ -46,11 +46,11 @@ def dask_program():
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
     def start(
-        program: str, *arguments: str, directory: Path, python: str = sys.executable
+        program: str, *arguments: str, directory: Path, python: str = sys.executable, **more: str
     ) -> subprocess.Popen[bytes]:
         command = [python, "-P", "-m", f"distributed.cli.{program}", "--host", "127.0.0.1", *arguments]
         with (directory / f"{program}.log").open("ab") as log:
-            process = subprocess.Popen(command, cwd=directory, env=environ, stdout=log, stderr=log)
+            process = subprocess.Popen(command, cwd=directory, env=environ | more, stdout=log, stderr=log)
         started.append(process)
         return process
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 #: Seconds between two looks at who is back, at first and at most.
 _LOOK, _SLOW_LOOK = 0.005, 0.25
 _UNDO = 30.0
+#: Seconds between two calls for workers that are not back.
+_RECALL = 5.0
 _SHOWN = 5
 
 
@@ -84,14 +87,15 @@ async def returned(
     number: int,
     *,
     failure: Callable[[], Awaitable[str | None]],
+    recall: Callable[[], Awaitable[None]] | None,
     say: Callable[[str], None],
     timeout: float,
 ) -> tuple[Receipt, ...]:
     """Wait until ``number`` workers serve with the code of the scheduler; return all receipts.
 
-    Raises :class:`~daskbridge.errors.CodeNotDelivered` with what kept one away.
+    ``recall()`` is called now and then, for workers that somebody has given up meanwhile. Raises :class:`~daskbridge.errors.CodeNotDelivered` with what kept one away.
     """
-    pause, told = _LOOK, await status(client)
+    pause, told, recalled = _LOOK, await status(client), time.monotonic()
     try:
         async with asyncio.timeout(timeout):
             while told["serving"] < number and not told["failures"]:
@@ -99,6 +103,9 @@ async def returned(
                     raise CodeNotDelivered(f"the workers did not come back: {words}")
                 say(f"workers that are back: {told['serving']} of {number}")
                 await asyncio.sleep(pause)
+                if recall is not None and time.monotonic() - recalled > _RECALL:
+                    await recall()
+                    recalled = time.monotonic()
                 pause = min(1.5 * pause, _SLOW_LOOK)
                 told = await status(client)
     except TimeoutError:
@@ -174,11 +181,16 @@ async def _undo(client: Client, old: CodeBundle, new: CodeBundle, *, nannies: bo
             exchanged = any(receipt["digest"] == new.digest for receipt in told["receipts"])
             if exchanged:
                 return f"the scheduler has {new.digest[:12]} by now, and workers that start get it"
-            if nannies:
-                await client.register_plugin(DownloadCodeBundleNannyPlugin(old.reference))
     except Exception as error:  # noqa: BLE001 -- said beside the first error
         return f"which code the nodes have is not known: {error!r}"
-    return f"all nodes still have {old.digest[:12]}"
+    words = f"all nodes still have {old.digest[:12]}"
+    try:
+        async with asyncio.timeout(_UNDO if nannies else None):
+            if nannies:  # one that could not install has kept what it had
+                await client.register_plugin(DownloadCodeBundleNannyPlugin(old.reference))
+    except Exception as error:  # noqa: BLE001 -- as above
+        words += f"; not every nanny could be told: {error!r}"
+    return words
 
 
 async def _next(client: Client, verb: str, **told: object) -> Any:  # noqa: ANN401 -- each verb's own answer

@@ -180,7 +180,10 @@ class Connection:
         """Wait for the workers of an exchange; return the receipts. Raises CodeNotDelivered."""
         from daskbridge.code import returned
 
-        return await returned(self.client, number, failure=self.failure, say=say, timeout=timeout)
+        recall = getattr(self.handle, "recall", None)
+        return await returned(
+            self.client, number, failure=self.failure, recall=recall, say=say, timeout=timeout
+        )
 
     @property
     def digest(self) -> str | None:

@@ -76,8 +76,9 @@ class SharedHandle:
         owner = f"the last block of {cluster.share} that uses it"
         self.ref = replace(cluster.engine.run.ref, exclusive=False, owner=owner)
         others = len(cluster.blocks) - 1
-        if (renew := getattr(self._handle, "renew", None)) is not None:
-            self.renew = renew
+        for optional in ("renew", "recall"):
+            if hasattr(self._handle, optional):
+                setattr(self, optional, getattr(self._handle, optional))
         self.notes = (
             f"one cluster for {cluster.share}; other blocks on it: {others}",
             *self._handle.notes,
