@@ -148,7 +148,8 @@ class WrappedCluster:
     async def recall(self) -> None:
         """Have workers started that the cluster object has given up.
 
-        Dask's own classes close a worker that was restarted and, ``lost-worker-timeout`` later, is just not there.
+        Dask's own classes close one that was restarted and is not there ``lost-worker-timeout`` later, for
+        whatever reason.
         """
         if self._number is not None:
             await self.scale("default", self._number)

@@ -9,12 +9,14 @@ from daskbridge._lazy import lazy
 if TYPE_CHECKING:
     from daskbridge.code._adopt import adopt_archive
     from daskbridge.code._bundle import CodeBundle, build_bundle
+    from daskbridge.code._changes import changes
     from daskbridge.code._compare import compare_code, compared_nodes, forget_comparison
-    from daskbridge.code._exchange import changes, exchange_code, returned
+    from daskbridge.code._exchange import exchange_code
     from daskbridge.code._explain import explain_import
     from daskbridge.code._installed import InstalledCode
     from daskbridge.code._manifest import Entry, Manifest
     from daskbridge.code._project import default_spec, is_installed, project_spec
+    from daskbridge.code._returned import returned
     from daskbridge.code._scan import Selection, scan
     from daskbridge.code._spec import CodeSpec, Root
     from daskbridge.code._store import publish
@@ -74,7 +76,7 @@ __getattr__, __dir__ = lazy(
         "Selection": "daskbridge.code._scan",
         "adopt_archive": "daskbridge.code._adopt",
         "build_bundle": "daskbridge.code._bundle",
-        "changes": "daskbridge.code._exchange",
+        "changes": "daskbridge.code._changes",
         "compare_code": "daskbridge.code._compare",
         "compared_nodes": "daskbridge.code._compare",
         "default_spec": "daskbridge.code._project",
@@ -86,7 +88,7 @@ __getattr__, __dir__ = lazy(
         "project_spec": "daskbridge.code._project",
         "publish": "daskbridge.code._store",
         "receipts": "daskbridge.code._sync",
-        "returned": "daskbridge.code._exchange",
+        "returned": "daskbridge.code._returned",
         "scan": "daskbridge.code._scan",
         "sync_code": "daskbridge.code._sync",
     },

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.code._limits import check_archive
-from daskbridge.code._sync import receipts_of, status, upload
+from daskbridge.code._sync import status, upload
 from daskbridge.errors import BundleError, CodeNotDelivered
 
 if TYPE_CHECKING:
@@ -19,17 +17,12 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from daskbridge.code._bundle import CodeBundle
-    from daskbridge.code._sync import Receipt
 
-#: Seconds between two looks at who is back, at first and at most.
-_LOOK, _SLOW_LOOK = 0.005, 0.25
+#: Seconds to take back what is not used.
 _UNDO = 30.0
-#: Seconds between two calls for workers that are not back.
-_RECALL = 5.0
-_SHOWN = 5
 
 
-async def exchange_code(
+async def exchange_code(  # noqa: PLR0913 -- each but the first three is about the cluster
     client: Client,
     old: CodeBundle,
     new: CodeBundle,
@@ -43,9 +36,10 @@ async def exchange_code(
     """Replace every worker by a new process with the code ``new``; return how many are to come back.
 
     ``client`` is asynchronous, on the running loop. The scheduler exchanges the code in its own process. All
-    tasks and results are gone, as after ``Client.restart()``. ``renew()`` ends all workers and starts new ones;
-    without it their nannies do. ``mine`` are the ids of the clients that may lose what they have; on a cluster
-    that is not ``exclusive``, others keep the code where it is. ``local`` nodes can read the archive where it is.
+    tasks and results are gone, as after ``Client.restart()``. ``renew()`` ends all workers and starts new
+    ones; without it their nannies do. ``mine`` are the ids of the clients that may lose what they have: on a
+    cluster that is not ``exclusive``, others are a reason to refuse. The scheduler of a ``local`` cluster
+    reads the archive where it is.
 
     Raises :class:`~daskbridge.errors.BundleError` before anything is changed, and
     :class:`~daskbridge.errors.CodeNotDelivered`, which says which code the nodes have then.
@@ -72,81 +66,16 @@ async def exchange_code(
             number: int = await _next(client, "exchange", timeout=timeout)
             await _next(client, "leave")
     except BaseException as error:
-        before = await _undo(client, old, new, nannies=renew is None)
+        exchanged, words = await _undo(client, old, new, nannies=renew is None)
+        if exchanged and renew is not None:
+            await renew()
         if not isinstance(error, Exception):
             raise
         cause = str(error) or f"not done within {timeout:g} s"
-        raise CodeNotDelivered(f"the code was not exchanged in order: {cause}\n{before}") from error
+        raise CodeNotDelivered(f"the code was not exchanged in order: {cause}\n{words}") from error
     if renew is not None:
         await renew()
     return number
-
-
-async def returned(
-    client: Client,
-    number: int,
-    *,
-    failure: Callable[[], Awaitable[str | None]],
-    recall: Callable[[], Awaitable[None]] | None,
-    say: Callable[[str], None],
-    timeout: float,
-) -> tuple[Receipt, ...]:
-    """Wait until ``number`` workers serve with the code of the scheduler; return all receipts.
-
-    ``recall()`` is called now and then, for workers that somebody has given up meanwhile. Raises :class:`~daskbridge.errors.CodeNotDelivered` with what kept one away.
-    """
-    pause, told, recalled = _LOOK, await status(client), time.monotonic()
-    try:
-        async with asyncio.timeout(timeout):
-            while told["serving"] < number and not told["failures"]:
-                if words := await failure():
-                    raise CodeNotDelivered(f"the workers did not come back: {words}")
-                say(f"workers that are back: {told['serving']} of {number}")
-                await asyncio.sleep(pause)
-                if recall is not None and time.monotonic() - recalled > _RECALL:
-                    await recall()
-                    recalled = time.monotonic()
-                pause = min(1.5 * pause, _SLOW_LOOK)
-                told = await status(client)
-    except TimeoutError:
-        pass
-    if told["serving"] < number:
-        causes = [f"{worker}: {cause}" for worker, cause in told["failures"].items()]
-        missing = f"{number - told['serving']} of {number} workers are not back"
-        bound = "" if causes else f" within {timeout:g} s"
-        msg = "\n  ".join([f"the scheduler has the new code, {missing}{bound}", *causes])
-        hint = "mend what kept them away; who comes late gets the new code"
-        raise CodeNotDelivered(msg, hint=hint)
-    return receipts_of(told)
-
-
-def changes(old: CodeBundle, new: CodeBundle) -> str:
-    """Say which files differ between two bundles, some by name.
-
-    >>> from daskbridge.code import CodeSpec, build_bundle
-    >>> import pathlib, tempfile
-    >>> file = pathlib.Path(tempfile.mkdtemp(), "helper.py")
-    >>> _ = file.write_text("answer = 42")
-    >>> with build_bundle(CodeSpec([file.parent])) as old:
-    ...     _ = file.write_text("answer = 43"), file.with_name("more.py").touch()
-    ...     with build_bundle(CodeSpec([file.parent])) as new:
-    ...         changes(old, new)
-    'changed: helper.py; added: more.py'
-    """
-    before, after = ({entry.path: entry for entry in each.manifest.entries} for each in (old, new))
-    kinds = {
-        "changed": [path for path, entry in after.items() if before.get(path, entry) != entry],
-        "added": [path for path in after if path not in before],
-        "removed": [path for path in before if path not in after],
-    }
-    if old.sys_path != new.sys_path:
-        kinds["nodes import from"] = list(new.sys_path)
-    return "; ".join(f"{kind}: {_some(paths)}" for kind, paths in kinds.items() if paths)
-
-
-def _some(paths: list[str]) -> str:
-    more = len(paths) - _SHOWN
-    return ", ".join(path or "." for path in paths[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _refuse_others(told: dict[str, Any], mine: set[str]) -> None:
@@ -169,20 +98,18 @@ async def _refuse_lonely(client: Client) -> None:
         raise BundleError(msg, hint="start the workers with nannies, or leave the block and enter it again")
 
 
-async def _undo(client: Client, old: CodeBundle, new: CodeBundle, *, nannies: bool) -> str:
-    """Take back what is not used, and say which code the nodes have; this masks no error."""
+async def _undo(client: Client, old: CodeBundle, new: CodeBundle, *, nannies: bool) -> tuple[bool, str]:
+    """Take back what is not used, tell whether all is, and which code the nodes have; this masks no error."""
     from daskbridge.node.code import DownloadCodeBundleNannyPlugin
 
     try:
         async with asyncio.timeout(_UNDO):
-            with suppress(AttributeError, KeyError):
-                await _next(client, "leave")
+            await _next(client, "leave")
             told = await status(client)
-            exchanged = any(receipt["digest"] == new.digest for receipt in told["receipts"])
-            if exchanged:
-                return f"the scheduler has {new.digest[:12]} by now, and workers that start get it"
+            if any(receipt["digest"] == new.digest for receipt in told["receipts"]):
+                return True, f"the scheduler has {new.digest[:12]} by now, and workers that start get it"
     except Exception as error:  # noqa: BLE001 -- said beside the first error
-        return f"which code the nodes have is not known: {error!r}"
+        return False, f"which code the nodes have is not known: {error!r}"
     words = f"all nodes still have {old.digest[:12]}"
     try:
         async with asyncio.timeout(_UNDO if nannies else None):
@@ -190,7 +117,7 @@ async def _undo(client: Client, old: CodeBundle, new: CodeBundle, *, nannies: bo
                 await client.register_plugin(DownloadCodeBundleNannyPlugin(old.reference))
     except Exception as error:  # noqa: BLE001 -- as above
         words += f"; not every nanny could be told: {error!r}"
-    return words
+    return False, words
 
 
 async def _next(client: Client, verb: str, **told: object) -> Any:  # noqa: ANN401 -- each verb's own answer

@@ -28,7 +28,7 @@ def make(words, hint):
 """
 
 
-class StaleCode(RuntimeError):  # noqa: N818 -- as the driver knows it
+class StaleCode(RuntimeError):
     """Report code that the nodes no longer have; where daskbridge is, it unpickles as daskbridge's own error.
 
     >>> import pickle
@@ -60,13 +60,18 @@ class Gate:
 
     @classmethod
     def of(cls, scheduler: Scheduler, plugin: str) -> Any:  # noqa: ANN401 -- may be of another source text
-        """Return the scheduler's one gate; the plugin of that name has the ``reference`` of the nodes' code."""
+        """Return the scheduler's one gate; ``plugin`` is the name of who has the nodes' ``reference``."""
         return vars(scheduler).get(_PLACE) or vars(scheduler).setdefault(_PLACE, cls(scheduler, plugin))
 
     async def enter(
-        self, *, client: str, keys: set[Any], annotations: dict[str, Any] | None = None, **graph: Any
+        self,
+        *,
+        client: str,
+        keys: set[Any],
+        annotations: dict[str, Any] | None = None,
+        **graph: Any,  # noqa: ANN401 -- Dask's own
     ) -> None:
-        """Let a graph pass if it expects the nodes' code, or none; fail its keys otherwise, for this client."""
+        """Let a graph pass that expects the nodes' code, or none; else fail its keys, for this client."""
         while not self._opened.is_set():
             await self._opened.wait()
         expected = annotations.pop(MARK, None) if annotations else None

@@ -42,7 +42,7 @@ class RunClient(Client):
         self._stream_handlers[MARK] = self._handle_exchange
 
     def expect(self, code: str) -> None:
-        """Say of what is submitted from now on that it expects this code; a call that was refused may come again."""
+        """Say of what is submitted from now on that it expects this code; what was refused may come again."""
         self.code = code
         with self._refcount_lock:
             for key, state in list(self.futures.items()):

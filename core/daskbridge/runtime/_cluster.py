@@ -104,17 +104,17 @@ class Cluster:
     ) -> tuple[Receipt, ...]:
         """Pack the code again and see to it that every node has that; return each node's receipt.
 
-        ``code`` is what :func:`~daskbridge.transient` takes; without it what this run shipped is packed anew. If
-        nothing has changed, nothing happens. Otherwise ``policy`` decides: "error" raises
+        ``code`` is what :func:`~daskbridge.transient` takes; without it what this run shipped is packed anew.
+        If the nodes have that, nothing happens. Otherwise ``policy`` decides: "error" raises
         :class:`~daskbridge.errors.CodeChanged` with the names of some files. With "restart" every worker is
         replaced by a new process that has the new code from its start, and the scheduler exchanges it in
         its own. As with ``Client.restart()`` all tasks and results are gone: futures of before end in
-        :class:`~daskbridge.errors.StaleCode`, and so does what clients of other processes submit that still
-        have the code of before. The driver's own modules stay as they are: reload what you changed.
+        :class:`~daskbridge.errors.StaleCode`, and so does what other processes submit that still have the
+        code of before. The driver's own modules stay as they are: reload what you changed.
 
         Waits for as many workers as there were, at most the topology's ``start_timeout``. Raises
-        :class:`~daskbridge.errors.BundleError` with nothing changed: where others use the cluster, where nobody
-        would start the workers again, for code that can't be packed. Raises
+        :class:`~daskbridge.errors.BundleError`, with nothing changed, where others use the cluster, where
+        nobody would start the workers again, and for code that can't be packed. Raises
         :class:`~daskbridge.errors.CodeNotDelivered`, which says which code the nodes have then.
 
         >>> from daskbridge import Dask, transient

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from daskbridge.runtime._timeline import Progress
 
 POLICIES = ("error", "restart")
-#: Seconds for the body's client to hear that its futures are gone, and between two looks at it.
+#: Seconds for a client to hear that its futures are gone, or for a sync to end; and between two looks.
 NEWS, LOOK = 5.0, 0.002
 
 
@@ -48,7 +48,7 @@ class NewCode:
         for syncing in (stopping := list(self._under_way)):
             syncing.cancel()
         if stopping:
-            await asyncio.wait(stopping)
+            await asyncio.wait(stopping, timeout=NEWS)
 
     async def _sync(self, code: Code, policy: str, client: RunClient) -> tuple[Receipt, ...]:
         async with self._turn, self._engine.timeline.step("sync") as progress:

@@ -49,7 +49,8 @@ class SharingEngine(Engine):
         blocks, host = self._cluster.blocks, self._cluster.engine.connection
         others = len(blocks) - 1
         if others:
-            msg = f"new code needs new workers, and {others} other block(s) use this cluster: nothing was changed"
+            who = f"{others} other block(s) use this cluster"
+            msg = f"new code needs new workers, and {who}: nothing was changed"
             raise BundleError(msg, hint="leave these blocks first, or use scope='task'")
         before = blocks[self.run.id]
         blocks[self.run.id] = (new.digest, *new.sys_path)  # who comes meanwhile with other code is refused

@@ -17,7 +17,8 @@ LOCAL_CLUSTER = """
         ).stdout.strip()
 
     if __name__ == "__main__":
-        keywords = {"n_workers": 0, "dashboard_address": "127.0.0.1:0", "processes": PROCESSES, "silence_logs": 50}
+        keywords = {"n_workers": 0, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
+        keywords["processes"] = PROCESSES
         with transient(
             Dask(workers=WorkerGroup(2)), provisioner=ClusterClass(LocalCluster, keywords), code=PROJECT
         ) as cluster:
@@ -104,10 +105,12 @@ PLATFORM = """
         def validate(self, topology): pass
         async def provision(self, topology, run):
             address = json.loads(Path(FILE).read_text())["address"]
-            return AttachedCluster(ClusterRef("platform", "lab", address, exclusive=EXCLUSIVE, supervised=True))
+            ref = ClusterRef("platform", "lab", address, exclusive=EXCLUSIVE, supervised=True)
+            return AttachedCluster(ref)
         async def attach(self, ref): raise NotImplementedError
 
-    with transient(Dask(workers=WorkerGroup(2), min_workers=2), provisioner=Platform(), code=PROJECT) as cluster:
+    topology = Dask(workers=WorkerGroup(2), min_workers=2)
+    with transient(topology, provisioner=Platform(), code=PROJECT) as cluster:
         told, first = {"before": versions(cluster)}, pids(cluster)
         edit(2)
 """
@@ -151,7 +154,12 @@ BUSY = """
 def on(platform, exclusive, then):
     file, directory = platform
     text = PLATFORM + then
-    values = {"FILE": repr(str(file)), "EXCLUSIVE": str(exclusive), "OTHER": repr(OTHER), "ONE": repr(str(directory / "one"))}
+    values = {
+        "FILE": repr(str(file)),
+        "EXCLUSIVE": str(exclusive),
+        "OTHER": repr(OTHER),
+        "ONE": repr(str(directory / "one")),
+    }
     for name, value in values.items():
         text = text.replace(name, value)
     return text

@@ -34,7 +34,9 @@ FAILURES = """
         told["old code"] = versions(cluster)
         told["old submit"] = cluster.client.submit(ask).result()
         told["scheduler"] = cluster.client.run_on_scheduler(
-            lambda dask_scheduler: [name for name in [*dask_scheduler.plugins, *dask_scheduler.handlers] if "next" in name]
+            lambda dask_scheduler: [
+                name for name in [*dask_scheduler.plugins, *dask_scheduler.handlers] if "next" in name
+            ]
         )
         cluster.sync(policy="restart")
         told["then"] = versions(cluster)
@@ -85,7 +87,10 @@ def test_a_run_without_code_has_nothing_to_exchange(tmp_path):
 
 def test_code_of_the_image_can_not_be_exchanged(tmp_path):
     installed = InstalledCode(["daskbridge"])
-    with transient(Dask(), code=installed) as cluster, pytest.raises(BundleError, match="InstalledCode") as caught:
+    with (
+        transient(Dask(), code=installed) as cluster,
+        pytest.raises(BundleError, match="InstalledCode") as caught,
+    ):
         cluster.sync(policy="restart")
     assert "build a new image" in caught.value.__notes__[0]
 
@@ -107,7 +112,9 @@ def test_blocks_that_share_a_cluster_keep_its_code_and_the_last_one_may_exchange
 
     with transient(Dask(), code=old, scope="process") as one:
         with transient(Dask(), code=old, scope="process") as other:
-            with pytest.raises(BundleError, match=r"1 other block\(s\) use this cluster: nothing was changed"):
+            with pytest.raises(
+                BundleError, match=r"1 other block\(s\) use this cluster: nothing was changed"
+            ):
                 one.sync(new, policy="restart")
             assert other.client.submit(ask, pure=False).result() == 1
         assert [receipt.role for receipt in one.sync(new, policy="restart")] == ["scheduler", "worker"]

@@ -44,7 +44,8 @@ STORY = """
         (here / "go").touch()
         listener.join(10)
         told["thread"] = got
-        for name, future in {"kept": kept, "running": running, "dependent": dependent, "failed": failed}.items():
+        futures = {"kept": kept, "running": running, "dependent": dependent, "failed": failed}
+        for name, future in futures.items():
             told[name] = [future.status, raised(future.result)]
         told["gather"] = raised(client.gather, waiting)
         told["as completed"] = raised(next, completed)
