@@ -51,7 +51,7 @@ class NewCode:
             await asyncio.wait(stopping, timeout=NEWS)
 
     async def _sync(self, code: Code, policy: str, client: RunClient) -> tuple[Receipt, ...]:
-        async with self._turn, self._engine.timeline.step("sync") as progress:
+        async with self._turn:
             connection = self._engine.connection
             old = connection.code
             if not isinstance(old, CodeBundle):
@@ -63,15 +63,15 @@ class NewCode:
                 if found[0].digest == new.digest and (same or new.digest != old.digest):
                     connection.code = new
                     client.expect(new.digest)
-                    progress.detail = f"{new.digest[:12]}, which all nodes have"
                     return found
                 differing = changes(old, new)
                 if policy == "error":
                     digests = f"the nodes have {old.digest[:12]}, the driver has {new.digest[:12]}"
                     hint = 'sync(policy="restart") replaces the workers, and all results are gone'
                     raise CodeChanged(f"the code has changed: {digests}; {differing}", hint=hint)
-                progress.detail = f"{new.digest[:12]} in place of {old.digest[:12]}; {differing}"
-                return await self._exchange(old, new, client, progress)
+                async with self._engine.timeline.step("sync") as progress:
+                    progress.detail = f"{new.digest[:12]} in place of {old.digest[:12]}; {differing}"
+                    return await self._exchange(old, new, client, progress)
 
     async def _exchange(
         self, old: CodeBundle, new: CodeBundle, client: RunClient, progress: Progress

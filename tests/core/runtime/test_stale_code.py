@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.editing import told_by
+from tests.editing import program, told_by
 
 STORY = """
     from distributed import Client, as_completed, fire_and_forget, wait
@@ -213,3 +213,65 @@ def test_a_guest_whose_project_has_the_new_code_by_now_says_so_by_a_sync(two):
 def test_a_guest_that_leaves_takes_nothing_along(two):
     assert two["other ended"] == 0
     assert two["after it left"] == [[2], 2]
+
+
+LATE = """
+    import asyncio
+    from distributed import Worker
+    from daskbridge.code import CodeSpec, build_bundle
+    from daskbridge.node.code import DownloadCodeBundleWorkerPlugin
+
+    async def join(cluster, reference):
+        options = {"host": "127.0.0.1", "dashboard": False, "security": cluster.security, "protocol": "tls"}
+        plugins = [DownloadCodeBundleWorkerPlugin(reference)]
+        async with Worker(cluster.scheduler_address, name="late", plugins=plugins, **options) as worker:
+            return worker.address
+
+    with build_bundle(CodeSpec([PROJECT])) as old:
+        with transient(Dask(workers=WorkerGroup(1)), code=PROJECT) as cluster:
+            edit(2)
+            cluster.sync(policy="restart")
+            before = workers(cluster)
+            told = {"late": raised(asyncio.run, join(cluster, old.reference))}
+            told["same"] = workers(cluster) == before
+            told["after"] = versions(cluster)
+            edit(3)
+            told["next"] = len(cluster.sync(policy="restart")), versions(cluster)
+    report(**told)
+"""
+
+
+def test_a_worker_that_comes_with_the_old_code_is_turned_away_and_does_no_harm(tmp_path):
+    with program(tmp_path, LATE) as driver:
+        told = next(driver.reports(), None)
+        code, errors = driver.wait()
+    assert code == 0, errors
+    assert told["late"][0] == "RuntimeError"
+    assert told["same"] is True
+    assert told["after"] == [[2], 2]
+    assert told["next"] == [2, [[3], 3]]
+
+
+INTERRUPT = """
+    import _thread
+
+    with transient(Dask(workers=WorkerGroup(2))) as cluster:
+        edit(2)
+        interrupted = 0
+        for delay in (0.005, 0.02, 0.05):
+            timer = threading.Timer(delay, _thread.interrupt_main)
+            try:
+                timer.start()
+                cluster.sync(policy="restart")
+                timer.join()
+            except KeyboardInterrupt:
+                interrupted += 1
+            receipts = cluster.sync(policy="restart")
+            assert versions(cluster)[1] == cluster.client.submit(ask, pure=False).result()
+            edit(versions(cluster)[1] + 1)
+        report(interrupted=interrupted, receipts=len(receipts))
+"""
+
+
+def test_an_interrupt_does_not_stop_half_way(tmp_path):
+    assert told_by(tmp_path, INTERRUPT) == {"interrupted": 3, "receipts": 3}
