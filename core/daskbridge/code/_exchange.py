@@ -64,7 +64,6 @@ async def exchange_code(  # noqa: PLR0913 -- each but the first three is about t
             if renew is None:  # a nanny that can't get the code says so before anything is lost
                 await client.register_plugin(DownloadCodeBundleNannyPlugin(new.reference))
             number: int = await _next(client, "exchange", timeout=timeout)
-            await _next(client, "leave")
     except BaseException as error:
         exchanged, words = await _undo(client, old, new, nannies=renew is None)
         if exchanged and renew is not None:

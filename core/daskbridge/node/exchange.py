@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .install import Installed
     from .unpack import Reference
 
-#: Seconds for graphs that are being taken in.
+#: Seconds for graphs that are being taken in, and for nannies to end their workers.
 PATIENCE = 60.0
 _VERBS = ("begin", "put", "install", "exchange", "leave")
 
@@ -97,8 +97,11 @@ class NextCode(Travels, SchedulerPlugin):
             self._take_over()
             # no worker gets a task from here on, and none with the old code can join
             await self.scheduler.restart(
-                timeout=timeout, wait_for_workers=False, stimulus_id=f"{self.name}-{time.time()}"
+                timeout=min(timeout, PATIENCE),
+                wait_for_workers=False,
+                stimulus_id=f"{self.name}-{time.time()}",
             )
+        await self.leave()
         return number
 
     def _take_over(self) -> None:
