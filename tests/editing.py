@@ -11,6 +11,7 @@ from tests.drivers import PRELUDE, drive
 EDITING = (
     PRELUDE
     + """
+import fcntl
 from contextlib import contextmanager
 from daskbridge.errors import *
 
@@ -38,6 +39,17 @@ def pids(cluster):
 
 def workers(cluster):
     return cluster.client.run_on_scheduler(lambda dask_scheduler: sorted(dask_scheduler.workers))
+
+def leased():
+    # an exclusive lock says that nobody holds a lease
+    held = []
+    for file in (PROJECT.with_name("cache") / "v1" / "locks").glob("*.lease"):
+        with file.open() as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.append(file.stem)
+    return held
 
 def raised(call, *arguments, **keywords):
     try:

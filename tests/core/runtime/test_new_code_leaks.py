@@ -6,7 +6,7 @@ import pytest
 from tests.editing import told_by
 
 TWENTY = """
-    import fcntl, gc, tempfile
+    import gc, tempfile
 
     (PROJECT.with_name("temporary")).mkdir()
     tempfile.tempdir = str(PROJECT.with_name("temporary"))
@@ -14,17 +14,6 @@ TWENTY = """
 
     def descriptors(pid):
         return len(os.listdir(f"/proc/{pid}/fd"))
-
-    def leased():
-        # an exclusive lock says that nobody holds a lease
-        held = []
-        for file in (CACHE / "v1" / "locks").glob("*.lease"):
-            with file.open() as handle:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    held.append(file.stem)
-        return held
 
     def on_scheduler(dask_scheduler):
         modules = [name for name, module in sys.modules.items() if name.startswith("helper")]
