@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import dataclass, field
-from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daskbridge.code._archive import write_archive
 from daskbridge.code._limits import check_selection
 from daskbridge.code._scan import Selection, scan
+from daskbridge.node.compress import FORMATS
 
 if TYPE_CHECKING:
     import os
@@ -38,7 +38,7 @@ class CodeBundle:
     manifest: Manifest = field(repr=False)
     selection: Selection = field(repr=False)
     roots: tuple[Path, ...]
-    format: str = "tar.gz"
+    format: str
     url: str | None = field(default=None, repr=False)
     _directory: Path | None = field(default=None, repr=False)
 
@@ -113,14 +113,13 @@ def pack(
 ) -> CodeBundle:
     """Write the archive of what was selected in ``roots``, as :func:`build_bundle` says."""
     private = None if directory else Path(tempfile.mkdtemp(prefix="daskbridge-bundle-"))
-    target = Path(private or directory or "") / "code.tar.gz"
+    form = FORMATS[0]
+    target = Path(private or directory or "") / f"code.{form}"
     try:
-        manifest = write_archive(selection.files, target)
-        with target.open("rb") as file:
-            checksum = file_digest(file, "sha256").hexdigest()
+        manifest, checksum = write_archive(selection.files, target, form)
     except BaseException:
         if private:
             shutil.rmtree(private, ignore_errors=True)
         raise
     size = target.stat().st_size
-    return CodeBundle(target, checksum, size, manifest, selection, roots, _directory=private)
+    return CodeBundle(target, checksum, size, manifest, selection, roots, form, _directory=private)

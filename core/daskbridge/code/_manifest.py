@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from daskbridge.node.unpack import TreeDigest
 
 
-@dataclass(frozen=True, order=True)
-class Entry:
+class Entry(NamedTuple):
     """Describe one file as it is in the bundle; ``sha256`` is of its content."""
 
     path: str
@@ -33,7 +33,7 @@ class Manifest:
     def digest(self) -> str:
         """Return the tree's name: equal for equal trees, whatever machine or compressor packed them."""
         fold = TreeDigest()
-        for entry in sorted(self.entries, key=lambda entry: entry.path.encode()):
+        for entry in sorted(self.entries, key=lambda entry: entry.path):
             fold.add(entry.path, executable=entry.executable, size=entry.size, content=entry.sha256)
         return fold.hexdigest()
 

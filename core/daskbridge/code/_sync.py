@@ -94,7 +94,7 @@ async def _status(client: Client) -> dict[str, Any]:
 
 
 async def _send(client: Client, bundle: CodeBundle) -> None:
-    from daskbridge.node.unpack import CHUNK
+    from daskbridge.node.compress import CHUNK
 
     wanted = await _ask(client, "begin")
     if wanted["live"]:

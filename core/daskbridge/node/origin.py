@@ -14,8 +14,8 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from ._travel import Travels
 from .activate import activate, deactivate
+from .compress import CHUNK
 from .install import open_cache
-from .unpack import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,69 @@
+"""Tell quickly of most names that no ignore rule means them: asking each rule costs more than all else."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Names:
+    """Hold the names that some gitignore patterns may mean; a few more, never one less.
+
+    A pattern means an entry only if its last part fits the entry's name: what lies below a
+    directory that it means is decided with that directory.
+
+    >>> names = Names(["*.pyc", "build/", "!/docs/*.tmp"])
+    >>> [name in names for name in ("job.py", "job.pyc", "Build", "x.tmp")]
+    [False, True, True, True]
+    """
+
+    def __init__(self, patterns: Iterable[str], above: Names | None = None) -> None:
+        self.patterns: frozenset[str] = frozenset(map(_last, patterns)) | (
+            above.patterns if above else frozenset()
+        )
+
+    def __contains__(self, name: str) -> bool:
+        literal, starts, ends, others = self._kinds
+        lower = name.lower()
+        return (
+            not name.isascii()
+            or lower in literal
+            or lower.endswith(ends)
+            or lower.startswith(starts)
+            or (others is not None and others.match(lower) is not None)
+        )
+
+    @cached_property
+    def _kinds(self) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...], re.Pattern[str] | None]:
+        starts, ends, others, literal = [], [], [], []
+        for pattern in self.patterns:
+            if not _wild(pattern):
+                literal.append(pattern)
+            elif pattern[:1] == "*" and not _wild(pattern[1:]):
+                ends.append(pattern[1:])
+            elif pattern[-1:] == "*" and not _wild(pattern[:-1]):
+                starts.append(pattern[:-1])
+            else:
+                others.append(fnmatch.translate(pattern))
+        return (
+            frozenset(literal),
+            tuple(starts),
+            tuple(ends),
+            re.compile("|".join(others)) if others else None,
+        )
+
+
+def _last(pattern: str) -> str:
+    """Return what an entry's name has to look like for ``pattern`` to mean it; ``*`` if in doubt."""
+    last = re.sub(r"\[\w+\]", "?", pattern).removeprefix("!").rstrip("/").rpartition("/")[2].lower()
+    odd = pattern != pattern.strip() or not last or any(each in last for each in "\\[")
+    return "*" if odd else last
+
+
+def _wild(pattern: str) -> bool:
+    return any(each in pattern for each in "*?")
