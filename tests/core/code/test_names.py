@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pathspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,3 +65,51 @@ def test_what_ships_is_the_same_as_if_every_rule_were_asked_about_every_name(pat
         finally:
             _walk.Names = kept
         assert quick == asked
+
+
+PATTERNS = [
+    *(
+        "*.py[cod]",
+        "[!a]b",
+        "[^a]b",
+        "[a-c]b",
+        "[]]b",
+        "\\#c",
+        "\\!x",
+        "a\\ b",
+        "b ",
+        "b\\ ",
+        " b",
+        "**",
+        "**/b",
+        "b/**",
+    ),
+    *("a/*", "/b", "b/", "*b*", "?b", "*?", "B", "*.B", "x*b", "!b", "ä*", "a**b", "#c"),
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_name_that_a_pattern_means_is_always_among_its_names(pattern):
+    spec = pathspec.GitIgnoreSpec.from_lines([pattern.removeprefix("!")])
+    names = Names([pattern])
+    for name in (
+        "a",
+        "b",
+        "B",
+        " b",
+        "b ",
+        "xb",
+        "cb",
+        "]b",
+        "#c",
+        "!x",
+        "a b",
+        "x.pyc",
+        "x.b",
+        "x.B",
+        "ä",
+        "axb",
+    ):
+        for path in (name, f"a/{name}", f"{name}/"):
+            if spec.match_file(path) and not (path != name and spec.match_file("a/")):
+                assert name in names, path
