@@ -59,24 +59,18 @@ def headers(read: Callable[[int], bytes]) -> Iterator[tuple[str, int, bool]]:
     ``read(size)`` returns fewer bytes at the end only. Raises :class:`NotOurs`, EOFError if it is cut short.
     """
     longer: str | None = None
-    while (block := exactly(read, BLOCK)) != _EMPTY:
+    while (block := read(BLOCK)) != _EMPTY:
+        if len(block) != BLOCK:
+            raise EOFError("it ends too early")
         kind, size = block[156:157], _octal(block[124:135])
         if kind == b"x" and longer is None and 0 < size <= _LONGEST_PATH + 32:
-            longer = _long_path(exactly(read, size + -size % BLOCK)[:size])
+            longer = _long_path(read(size + -size % BLOCK)[:size])
             continue
         if kind != b"0" or block[345:346] != b"\0":
             raise NotOurs(f"{block[:_NAME].rstrip(bytes(1))!r} is not a regular file, or has a prefix")
         name = block[:_NAME].rstrip(b"\0").decode() if longer is None else longer
-        yield name, size, bool(_octal(block[100:107]) & 0o100)
+        yield name, size, block[100:107] == b"0000755" or bool(_octal(block[100:107]) & 0o100)
         longer = None
-
-
-def exactly(read: Callable[[int], bytes], size: int) -> bytes:
-    """Return ``size`` bytes. Raises EOFError if there are fewer."""
-    data = read(size)
-    if len(data) != size:
-        raise EOFError("it ends too early")
-    return data
 
 
 def _octal(digits: bytes) -> int:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypedDict
 
 from .compress import CHUNK, DAMAGED, FORMATS, Plain
-from .tar import BLOCK, NotOurs, exactly, headers
+from .tar import BLOCK, NotOurs, headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -109,7 +109,6 @@ def _unpack(read: Callable[[int], bytes], target: str, reference: Reference) -> 
             content = _copy(read, handle, size)
         finally:
             os.close(handle)
-        exactly(read, -size % BLOCK)
         digest.add(name, executable=executable, size=size, content=content)
     while data := read(CHUNK):
         if data.strip(b"\0"):
@@ -126,11 +125,11 @@ def fold(path: str) -> str:
 
 def _checked(name: str) -> str:
     """Return the parent of a name that is safe to create, or refuse the name."""
-    parts = name.split("/")
-    if "" in parts or "." in parts or ".." in parts or not portable(name):
+    inside = f"/{name}/"
+    if "//" in inside or "/./" in inside or "/../" in inside or not portable(name):
         msg = f"the name {name!r} is absolute, leaves the tree or is unsafe"
         raise BundleRejected(msg)
-    return "/".join(parts[:-1])
+    return name.rpartition("/")[0]
 
 
 def portable(path: str) -> bool:
@@ -139,13 +138,18 @@ def portable(path: str) -> bool:
 
 
 def _copy(read: Callable[[int], bytes], handle: int, size: int) -> bytes:
-    """Write ``size`` bytes and return their sha256."""
-    content = sha256()
+    """Write ``size`` bytes, pass over what fills their last block, and return their sha256."""
+    content, padding = sha256(), -size % BLOCK
     while size:
-        data = exactly(read, min(size, CHUNK))
+        part = min(size, CHUNK)
+        data = read(part)
+        if len(data) != part:
+            raise EOFError("it ends within a file")
         content.update(data)
-        size -= len(data)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        size -= part
+        done = os.write(handle, data)
+        while done < part:
+            done += os.write(handle, data[done:])
+    if len(read(padding)) != padding:
+        raise EOFError("it ends too early")
     return content.digest()
