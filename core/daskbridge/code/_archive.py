@@ -13,7 +13,6 @@ from daskbridge.node.tar import BLOCK, END, header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from daskbridge.code._walk import File
 
@@ -21,19 +20,18 @@ _PADDING = tuple(bytes(-size % BLOCK) for size in range(BLOCK))
 
 
 def write_archive(
-    files: Iterable[File], target: Path, form: str, progress: Callable[[int], None] | None = None
+    files: Iterable[File], raw: IO[bytes], form: str, progress: Callable[[int], None] | None = None
 ) -> tuple[Manifest, str]:
-    """Write ``files`` to ``target`` in the format ``form``; return their manifest and the archive's sha256.
+    """Write ``files`` to ``raw`` in the format ``form``; return their manifest and the archive's sha256.
 
     Each file is read once, so the digest is of the archived bytes even if a file changes
     meanwhile; memory stays at a few MiB. ``progress`` is called with the bytes of files that are
     done, at most once a MiB. Raises :class:`~daskbridge.errors.BundleError` if a file can't be
     read or shrinks while it is read.
     """
-    with target.open("wb", buffering=0) as raw:
-        writing = _Writing(raw, form, progress)
-        entries = tuple(writing.add(file) for file in files)
-        return Manifest(entries), writing.close()
+    writing = _Writing(raw, form, progress)
+    manifest = Manifest([writing.add(file) for file in files])
+    return manifest, writing.close()
 
 
 class _Hashed:

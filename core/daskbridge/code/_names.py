@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,34 +26,27 @@ class Names:
             above.patterns if above else frozenset()
         )
 
-    def __contains__(self, name: str) -> bool:
-        literal, starts, ends, others = self._kinds
-        lower = name.lower()
-        return (
-            not name.isascii()
-            or lower in literal
-            or lower.endswith(ends)
-            or lower.startswith(starts)
-            or (others is not None and others.match(lower) is not None)
-        )
-
-    @cached_property
-    def _kinds(self) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...], re.Pattern[str] | None]:
-        starts, ends, others, literal = [], [], [], []
+        literal, starts, ends, others = set(), [], [], []
         for pattern in self.patterns:
             if not _wild(pattern):
-                literal.append(pattern)
+                literal.add(pattern)
             elif pattern[:1] == "*" and not _wild(pattern[1:]):
                 ends.append(pattern[1:])
             elif pattern[-1:] == "*" and not _wild(pattern[:-1]):
                 starts.append(pattern[:-1])
             else:
                 others.append(fnmatch.translate(pattern))
+        self._literal, self._starts, self._ends = literal, tuple(starts), tuple(ends)
+        self._others = re.compile("|".join(others)) if others else None
+
+    def __contains__(self, name: str) -> bool:
+        lower = name.lower()
         return (
-            frozenset(literal),
-            tuple(starts),
-            tuple(ends),
-            re.compile("|".join(others)) if others else None,
+            lower in self._literal
+            or lower.endswith(self._ends)
+            or lower.startswith(self._starts)
+            or (self._others is not None and self._others.match(lower) is not None)
+            or not name.isascii()
         )
 
 

@@ -89,7 +89,9 @@ def _modules(spec: CodeSpec) -> Iterator[File]:
 
 def refuse_collisions(files: Sequence[File]) -> None:
     """Raise :class:`~daskbridge.errors.BundleError` for two names that are one on some file systems."""
-    if len({fold(file.path) for file in files}) == len(files):
+    paths = [file.path for file in files]
+    folding = str.lower if all(map(str.isascii, paths)) else fold
+    if len({*map(folding, paths)}) == len(paths):
         return
     seen: dict[str, str] = {}
     for file in files:

@@ -46,7 +46,7 @@ class HostCache:
     """Hold the installed trees of one user on one host, below ``<root>/v1``."""
 
     def __init__(self, root: str, limit: int = 4 << 30) -> None:
-        self.home = _private(os.path.join(root, "v1"))
+        self.home = private(os.path.join(root, "v1"))
         self.limit = limit
         for name in ("locks", "staging"):
             os.makedirs(os.path.join(self.home, name), 0o700, exist_ok=True)
@@ -182,23 +182,29 @@ def open_cache(local_directory: str | None = None) -> HostCache:
 
     limit = int(parse_bytes(dask.config.get("daskbridge.cache-size", "4 GiB")))
     chosen = dask.config.get("daskbridge.cache-directory", None)
-    if chosen:
-        return HostCache(os.path.abspath(os.path.expanduser(chosen)), limit)
-    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
-    places = [os.path.join(user, "daskbridge")] if os.path.isabs(user) else []
-    places += [os.path.join(local_directory, "daskbridge")] if local_directory else []
-    places += [os.path.join(tempfile.gettempdir(), f"daskbridge-{_uid()}")]
     causes = []
-    for place in places:
+    for place in cache_places(chosen, local_directory):
         try:
             return HostCache(place, limit)
         except OSError as error:
+            if chosen:
+                raise
             causes.append(str(error))
     msg = f"no usable directory for the code cache: {'; '.join(causes)}; set daskbridge.cache-directory"
     raise RuntimeError(msg)
 
 
-def _private(home: str) -> str:
+def cache_places(chosen: str | None, local_directory: str | None = None) -> list[str]:
+    """Return where a cache may be, the best place first; a chosen one is the only one."""
+    if chosen:
+        return [os.path.abspath(os.path.expanduser(chosen))]
+    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
+    places = [os.path.join(user, "daskbridge")] if os.path.isabs(user) else []
+    places += [os.path.join(local_directory, "daskbridge")] if local_directory else []
+    return [*places, os.path.join(tempfile.gettempdir(), f"daskbridge-{_uid()}")]
+
+
+def private(home: str) -> str:
     """Make ``home`` for this user alone, or refuse it."""
     os.makedirs(home, 0o700, exist_ok=True)
     found, parent = os.lstat(home), os.stat(os.path.dirname(home))
