@@ -15,6 +15,7 @@ from daskbridge.node.compress import FORMATS
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -89,12 +90,18 @@ class CodeBundle:
         self.close()
 
 
-def build_bundle(spec: CodeSpec, *, directory: str | os.PathLike[str] | None = None) -> CodeBundle:
+def build_bundle(
+    spec: CodeSpec,
+    *,
+    directory: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CodeBundle:
     """Select and pack the code of ``spec``; blocks while it reads every file that ships once.
 
     The archive goes into ``directory``, or into a private one that the bundle's ``close()``
-    removes. Raises :class:`~daskbridge.errors.BundleError` for roots that are refused, for a
-    bundle that is empty or too large, and for files that can't be read.
+    removes. While it packs, ``progress(done, total)`` is called with bytes of files, about once a
+    MiB. Raises :class:`~daskbridge.errors.BundleError` for roots that are refused, for a bundle
+    that is empty or too large, and for files that can't be read.
 
     >>> from daskbridge.code import CodeSpec
     >>> project = tempfile.mkdtemp()
@@ -105,21 +112,30 @@ def build_bundle(spec: CodeSpec, *, directory: str | os.PathLike[str] | None = N
     """
     selection = scan(spec)
     check_selection(spec, selection)
-    return pack(selection, tuple(root.path for root in spec.roots), directory)
+    return pack(selection, tuple(root.path for root in spec.roots), directory, progress)
 
 
 def pack(
-    selection: Selection, roots: tuple[Path, ...], directory: str | os.PathLike[str] | None
+    selection: Selection,
+    roots: tuple[Path, ...],
+    directory: str | os.PathLike[str] | None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> CodeBundle:
     """Write the archive of what was selected in ``roots``, as :func:`build_bundle` says."""
     private = None if directory else Path(tempfile.mkdtemp(prefix="daskbridge-bundle-"))
     form = FORMATS[0]
     target = Path(private or directory or "") / f"code.{form}"
     try:
-        manifest, checksum = write_archive(selection.files, target, form)
+        manifest, checksum = write_archive(selection.files, target, form, _of(selection.size, progress))
     except BaseException:
         if private:
             shutil.rmtree(private, ignore_errors=True)
         raise
     size = target.stat().st_size
     return CodeBundle(target, checksum, size, manifest, selection, roots, form, _directory=private)
+
+
+def _of(total: int, progress: Callable[[int, int], None] | None) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    return lambda done: progress(min(done, total), total)
