@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
-from daskbridge.code._weight import Part, data, directories, weight
+from daskbridge.code._weight import Part, by_size, by_weight, data, directories
 from daskbridge.errors import BundleError
 from daskbridge.settings import setting
 
@@ -63,14 +63,14 @@ def unusual(selection: Selection) -> str | None:
     The bound is the setting ``bundle-warn``.
     """
     files, bound = selection.files, setting("bundle-warn") * (1 << 20)
-    if not bound or sum(map(weight, files)) <= bound:
+    if not bound or sum(map(by_weight, files)) <= bound:
         return None
     told = [f"the code is large: {len(files)} files, {mib(selection.size)}"]
     kinds = data(files)
     in_data = sum(kind.size for kind in kinds)
     if 2 * in_data > selection.size:
         told.append(f"{mib(in_data)} of it are data: {_counted(kinds)}")
-    if most := directories(files):
+    if most := directories(files, by_weight):
         told.append(f"largest directories: {_counted(most)}")
     told.append(f"largest files: {_counted(largest_files(files))}")
     return f"{'; '.join(told)}. To ship less, {_ANY_TOOL}; the setting daskbridge.bundle-warn is the bound"
@@ -78,13 +78,13 @@ def unusual(selection: Selection) -> str | None:
 
 def largest(files: Sequence[File]) -> str:
     """Name the largest files and the largest directories."""
-    parts = [*largest_files(files), *directories(files, lambda file: file.size)[:_SHOWN]]
+    parts = [*largest_files(files), *directories(files, by_size)[:_SHOWN]]
     return ", ".join(f"{part.name} ({mib(part.size)})" for part in parts)
 
 
 def largest_files(files: Iterable[File]) -> list[Part]:
     """Return the largest files."""
-    return [Part(file.path, 1, file.size) for file in nlargest(_SHOWN, files, key=lambda file: file.size)]
+    return [Part(file.path, 1, file.size) for file in nlargest(_SHOWN, files, key=by_size)]
 
 
 def mib(size: int) -> str:

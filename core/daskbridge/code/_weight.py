@@ -32,12 +32,17 @@ class Part(NamedTuple):
     size: int
 
 
-def weight(file: File) -> int:
+def by_weight(file: File) -> int:
     """Return what a file weighs on a disk: its bytes, and 4 KiB at least."""
     return max(file.size, _LEAST)
 
 
-def directories(files: Sequence[File], weigh: Callable[[File], int] = weight) -> list[Part]:
+def by_size(file: File) -> int:
+    """Return a file's bytes."""
+    return file.size
+
+
+def directories(files: Sequence[File], weigh: Callable[[File], int]) -> list[Part]:
     """Return the directories that hold a tenth of the weight each, the heaviest first.
 
     They are as deep as one directory still holds that much. What lies elsewhere in a directory

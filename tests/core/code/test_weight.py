@@ -7,7 +7,7 @@ import pytest
 
 from daskbridge.code import File, Selection
 from daskbridge.code._limits import unusual
-from daskbridge.code._weight import data, directories
+from daskbridge.code._weight import by_size, data, directories
 
 MIB = 1 << 20
 
@@ -17,7 +17,7 @@ def files(**sizes):
 
 
 def named(**sizes):
-    return [(part.name, part.size) for part in directories(files(**sizes), lambda file: file.size)]
+    return [(part.name, part.size) for part in directories(files(**sizes), by_size)]
 
 
 def selection(**sizes):
