@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from daskbridge.code._manifest import Entry, Manifest
 from daskbridge.errors import BundleError
 from daskbridge.node.compress import CHUNK, DAMAGED, FORMATS, Plain
-from daskbridge.node.tar import BLOCK, NotOurs, exactly, headers
+from daskbridge.node.tar import BLOCK, NotOurs, headers
+from daskbridge.node.unpack import portable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,13 +67,17 @@ def of_tree(tree: str, digest: str) -> Manifest:
 
 def _packed(read: Callable[[int], bytes]) -> Iterator[Entry]:
     for path, size, executable in headers(read):
+        if not portable(path):
+            raise NotOurs(f"it holds the name {path!r}")
         content, left = sha256(), size
-        while left:
-            data = exactly(read, min(left, CHUNK))
+        while left and (data := read(min(left, CHUNK))):
             content.update(data)
             left -= len(data)
-        exactly(read, -size % BLOCK)
+        if left or len(read(-size % BLOCK)) != -size % BLOCK:
+            raise EOFError("it ends too early")
         yield Entry(path, executable, size, content.digest())
+    while read(CHUNK):  # what follows is zeros; its checksum comes last
+        pass
 
 
 def _installed(tree: str) -> Iterator[Entry]:
