@@ -112,21 +112,22 @@ def build_bundle(
     """
     selection = scan(spec)
     check_selection(spec, selection)
-    return pack(selection, tuple(root.path for root in spec.roots), directory, progress)
+    roots = tuple(root.path for root in spec.roots)
+    return pack(selection, roots, directory, _of(selection.size, progress))
 
 
 def pack(
     selection: Selection,
     roots: tuple[Path, ...],
     directory: str | os.PathLike[str] | None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> CodeBundle:
     """Write the archive of what was selected in ``roots``, as :func:`build_bundle` says."""
     private = None if directory else Path(tempfile.mkdtemp(prefix="daskbridge-bundle-"))
     form = FORMATS[0]
     target = Path(private or directory or "") / f"code.{form}"
     try:
-        manifest, checksum = write_archive(selection.files, target, form, _of(selection.size, progress))
+        manifest, checksum = write_archive(selection.files, target, form, progress)
     except BaseException:
         if private:
             shutil.rmtree(private, ignore_errors=True)

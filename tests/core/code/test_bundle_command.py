@@ -80,7 +80,7 @@ def test_ls_speaks_json(project):
 
 
 def test_build_writes_the_archive_and_tells_its_digest(project, tmp_path):
-    root, output = project({"a.py": "1"}), tmp_path / "code.tar.gz"
+    root, output = project({"a.py": "1"}), tmp_path / f"code.{FORMATS[0]}"
     summary = json.loads(run("build", root, "-o", output, "--json"))
     with build_bundle(CodeSpec([root])) as expected:
         assert (summary["digest"], summary["files"]) == (expected.digest, 1)

@@ -35,8 +35,13 @@ def test_the_many_small_children_of_a_large_directory_are_one():
 
 
 def test_nothing_is_counted_twice():
-    sizes = {"src/data/big": 70, **{f"src/part{number}/a.py": 1 for number in range(25)}, "a.py": 5}
-    assert named(**sizes) == [("src/data/", 70), ("elsewhere in src/", 25)]
+    sizes = {
+        "src/lib/data/big": 70,
+        "src/lib/a": 1,
+        **{f"src/part{number}/a.py": 1 for number in range(25)},
+        "a.py": 5,
+    }
+    assert named(**sizes) == [("src/lib/data/", 70), ("elsewhere in src/", 26)]
 
 
 def test_what_lies_above_every_directory_is_none_of_them():
