@@ -100,15 +100,15 @@ def build_bundle(
     spec: CodeSpec,
     *,
     directory: str | os.PathLike[str] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> CodeBundle:
     """Select and pack the code of ``spec``; blocks while it reads every file that ships once.
 
     Nothing is read and packed again if no file was written to since the last time. The archive
     goes into ``directory``, or into the user's cache, where the bundle's ``close()`` lets it be
-    removed. ``progress`` is called with the bytes of files that are packed. Raises
-    :class:`~daskbridge.errors.BundleError` for roots that are refused, for a bundle that is
-    empty or too large, and for files that can't be read.
+    removed. While it packs, ``progress(done, total)`` is called with bytes of files, about once a
+    MiB. Raises :class:`~daskbridge.errors.BundleError` for roots that are refused, for a bundle
+    that is empty or too large, and for files that can't be read.
 
     >>> from daskbridge.code import CodeSpec
     >>> project = tempfile.mkdtemp()
@@ -121,11 +121,12 @@ def build_bundle(
     selection = scan(spec)
     check_selection(spec, selection)
     roots = tuple(root.path for root in spec.roots)
+    told = _of(selection.size, progress)
     shelf = None if directory else open_shelf()
     if shelf is not None:
         about = "\n".join([*map(str, roots), *spec.modules])
         with suppress(OSError):  # a full disk, or one that became read-only: it goes where there is place
-            packed = shelf.pack(about, selection, since, progress)
+            packed = shelf.pack(about, selection, since, told)
             return CodeBundle(
                 packed.archive,
                 packed.sha256,
@@ -136,7 +137,7 @@ def build_bundle(
                 packed.form,
                 _lease=[packed.lease],
             )
-    return pack(selection, roots, directory, progress)
+    return pack(selection, roots, directory, told)
 
 
 def pack(
@@ -158,3 +159,9 @@ def pack(
         raise
     size = target.stat().st_size
     return CodeBundle(target, checksum, size, manifest, selection, roots, form, _directory=private)
+
+
+def _of(total: int, progress: Callable[[int, int], None] | None) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    return lambda done: progress(min(done, total), total)

@@ -64,6 +64,19 @@ class Shelf:
         state = _state(selection.files)
         return self._find(key, state, selection) or self._put(key, state, selection, since, progress)
 
+    @property
+    def size(self) -> int:
+        """Return the bytes of all archives."""
+        return sum(file.stat().st_size for file in self._home.glob("*-*"))
+
+    def clear(self) -> None:
+        """Remove what nobody uses."""
+        for file in self._home.iterdir():
+            if file.suffix == ".json":
+                file.unlink(missing_ok=True)
+            else:
+                _remove(file)
+
     def _find(self, key: str, state: str, selection: Selection) -> Packed | None:
         try:
             record = self._record(key)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from daskbridge.code._limits import check_archive
 from daskbridge.code._nodes import all_told, on_all_nodes
+from daskbridge.code._progress import amount, arriving
 from daskbridge.errors import CodeNotDelivered
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from daskbridge.code._bundle import CodeBundle
+    from daskbridge.code._progress import Tell
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,19 @@ class Receipt:
 
 
 async def sync_code(
-    client: Client, bundle: CodeBundle, *, exclusive: bool = True, timeout: float = 300.0
+    client: Client,
+    bundle: CodeBundle,
+    *,
+    exclusive: bool = True,
+    timeout: float = 300.0,
+    tell: Tell | None = None,
 ) -> tuple[Receipt, ...]:
     """Install ``bundle`` on the scheduler and all workers, now and later; return their receipts.
 
     ``client`` is asynchronous, on the running loop. On an ``exclusive`` cluster a worker that
     can't get the code is closed; on a shared one it is left alone, and several clients may use
-    the same bundle. Raises :class:`~daskbridge.errors.BundleError` for an archive that is too large,
+    the same bundle. ``tell(words)`` is called while it takes time. Raises
+    :class:`~daskbridge.errors.BundleError` for an archive that is too large,
     and :class:`~daskbridge.errors.CodeNotDelivered` with the cause of each worker unless every
     connected worker has it within ``timeout`` seconds; then nothing stays behind.
     """
@@ -60,9 +68,10 @@ async def sync_code(
         ) from error
     status, undo = partial(_status, client), partial(forget_code, client)
     async with on_all_nodes(status, undo, timeout=timeout, failed="the code did not reach every node"):
-        await _send(client, bundle)
-        await _register(client, bundle, exclusive=exclusive)
-        return _sorted(await all_told(status))
+        await _send(client, bundle, tell)
+        async with arriving(status, tell):
+            await _register(client, bundle, exclusive=exclusive)
+            return _sorted(await all_told(status))
 
 
 async def receipts(client: Client) -> tuple[Receipt, ...]:
@@ -93,7 +102,7 @@ async def _status(client: Client) -> dict[str, Any]:
     return status
 
 
-async def _send(client: Client, bundle: CodeBundle) -> None:
+async def _send(client: Client, bundle: CodeBundle, tell: Tell | None) -> None:
     from daskbridge.node.compress import CHUNK
 
     wanted = await _ask(client, "begin")
@@ -101,8 +110,11 @@ async def _send(client: Client, bundle: CodeBundle) -> None:
         return
     if wanted["want"]:
         with bundle.archive.open("rb") as file:
+            sent = amount("sending the code to the scheduler", tell) if tell else None
             while data := await asyncio.to_thread(file.read, CHUNK):
                 await _ask(client, "put", user=client.id, data=data)
+                if sent is not None:
+                    sent(file.tell(), bundle.size)
     await _ask(client, "activate", user=client.id, sha256=bundle.sha256)
 
 

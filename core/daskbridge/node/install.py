@@ -98,6 +98,25 @@ class HostCache:
         """Keep ``digest`` and its uploads from being collected until the returned handle is closed."""
         return _lock(self._lock_file(f"{digest}.lease"), shared=True)
 
+    def in_use(self, digest: str) -> bool:
+        """Tell whether a process has a lease on ``digest``; True where that can't be told, on Windows."""
+        try:
+            os.close(_lock(self._lock_file(f"{digest}.lease"), wait=False))
+        except BlockingIOError:
+            return True
+        return False
+
+    def remove(self, digest: str) -> bool:
+        """Remove what is there of ``digest`` unless it is in use; tell whether it is gone."""
+        gone = self._remove_unused(self.path(digest), f"{digest}.lease")
+        return gone and not os.path.lexists(self.path(digest))
+
+    def reap(self) -> None:
+        """Remove what installs and uploads left that ended too early."""
+        staging = os.path.join(self.home, "staging")
+        for name in os.listdir(staging):
+            self._remove_unused(os.path.join(staging, name), name.rpartition("-")[0])
+
     @contextmanager
     def locked(self, digest: str) -> Iterator[None]:
         """Hold the one lock under which ``digest`` is written."""
@@ -200,7 +219,8 @@ def cache_places(chosen: str | None, local_directory: str | None = None) -> list
         return [os.path.abspath(os.path.expanduser(chosen))]
     user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
     places = [os.path.join(user, "daskbridge")] if os.path.isabs(user) else []
-    places += [os.path.join(local_directory, "daskbridge")] if local_directory else []
+    # a name that nothing can import: Dask has the directory on the path of its workers
+    places += [os.path.join(local_directory, ".daskbridge")] if local_directory else []
     return [*places, os.path.join(tempfile.gettempdir(), f"daskbridge-{_uid()}")]
 
 

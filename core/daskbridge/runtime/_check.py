@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daskbridge.plugins import plugins
-from daskbridge.runtime._code import code_for
+from daskbridge.runtime._code import code_for, warned
 from daskbridge.runtime._scope import share_of
 from daskbridge.serialization import check
 
@@ -28,6 +28,7 @@ class Checked:
     cluster_plugins: list[ClusterPlugin]
     code: CodeBundle | InstalledCode | None
     share: Share | None
+    warnings: tuple[str, ...]
     _packed: ExitStack = field(repr=False)
 
     @property
@@ -67,4 +68,6 @@ def check_run(options: Options, run: Run) -> Checked:
     cluster_plugins = [] if share else plugins().cluster_plugins(run.topology, run)
     with ExitStack() as packed:
         code = code_for(options, run, packed)
-        return Checked(provisioner, orchestrator, notes, cluster_plugins, code, share, packed.pop_all())
+        return Checked(
+            provisioner, orchestrator, notes, cluster_plugins, code, share, warned(code), packed.pop_all()
+        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from daskbridge.errors import BundleError
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from daskbridge.runtime._options import Options
 
     Code = bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None
+
+logger = logging.getLogger("daskbridge")
 
 
 def code_for(options: Options, run: Run, stack: ExitStack) -> CodeBundle | InstalledCode | None:
@@ -45,17 +50,18 @@ def code_for(options: Options, run: Run, stack: ExitStack) -> CodeBundle | Insta
         code.digests()  # what is wrong here is said before anything starts
         return code
     if not isinstance(code, CodeBundle):
-        code = _packed(code, options.entry)
+        code = _packed(code, options.entry, run.tell)
         stack.callback(code.close)
     if code.url is not None:
         return code
     store: str | None = setting("bundle-store")
     check_archive(code.size, code.selection, store=store is not None)
-    return publish(code, store) if store else code
+    return publish(code, store, tell=run.tell) if store else code
 
 
-def _packed(code: object, entry: str | None) -> CodeBundle:
+def _packed(code: object, entry: str | None, tell: Callable[[str], None]) -> CodeBundle:
     from daskbridge.code import CodeSpec, build_bundle, project_spec
+    from daskbridge.code._progress import amount
 
     if isinstance(code, (str, Path)):
         code = project_spec(code)
@@ -65,7 +71,25 @@ def _packed(code: object, entry: str | None) -> CodeBundle:
             " or False for no code"
         )
         raise BundleError(msg)
-    return build_bundle(with_entry(code, entry))
+    tell("looking for the code that ships")
+    return build_bundle(with_entry(code, entry), progress=amount("packing the code", tell))
+
+
+def warned(code: CodeBundle | InstalledCode | None) -> tuple[str, ...]:
+    """Warn once in this process of a bundle that is unusually large; return what every run notes of it."""
+    from daskbridge.code import CodeBundle
+    from daskbridge.code._limits import unusual
+
+    words = unusual(code.selection) if isinstance(code, CodeBundle) else None
+    if words is None:
+        return ()
+    _warn(words)
+    return (words,)
+
+
+@lru_cache(maxsize=64)
+def _warn(words: str) -> None:
+    logger.warning(words)
 
 
 def with_entry(spec: CodeSpec, name: str | None) -> CodeSpec:

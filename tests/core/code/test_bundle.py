@@ -116,11 +116,15 @@ def test_packing_loads_nothing_heavy(project):
     assert told == "none\n"
 
 
-def test_closing_a_bundle_removes_its_archive_but_not_the_callers(project, tmp_path):
+def test_closing_a_bundle_lets_its_archive_go_but_not_the_callers(project, tmp_path):
     root = project({"a.py": ""})
     with build_bundle(CodeSpec([root])) as ours:
+        (root / "a.py").write_text("1")
+        build_bundle(CodeSpec([root])).close()
         assert ours.archive.is_file()
-    assert not ours.archive.parent.exists()
+    (root / "a.py").write_text("2")
+    build_bundle(CodeSpec([root])).close()
+    assert not ours.archive.exists()
     with packed(root, tmp_path) as theirs:
         pass
     assert theirs.archive.is_file()
