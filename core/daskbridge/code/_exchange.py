@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from daskbridge.code._bundle import CodeBundle
+    from daskbridge.code._progress import Tell
 
 #: Seconds to take back what is not used.
 _UNDO = 30.0
@@ -31,6 +32,7 @@ async def exchange_code(  # noqa: PLR0913 -- each but the first three is about t
     mine: Collection[str],
     local: bool = False,
     renew: Callable[[], Awaitable[None]] | None = None,
+    tell: Tell | None = None,
     timeout: float = 300.0,
 ) -> int:
     """Replace every worker by a new process with the code ``new``; return how many are to come back.
@@ -39,7 +41,7 @@ async def exchange_code(  # noqa: PLR0913 -- each but the first three is about t
     tasks and results are gone, as after ``Client.restart()``. ``renew()`` ends all workers and starts new
     ones; without it their nannies do. ``mine`` are the ids of the clients that may lose what they have: on a
     cluster that is not ``exclusive``, others are a reason to refuse. The scheduler of a ``local`` cluster
-    reads the archive where it is.
+    reads the archive where it is. ``tell(words)`` is called while the archive is sent.
 
     Raises :class:`~daskbridge.errors.BundleError` before anything is changed, and
     :class:`~daskbridge.errors.CodeNotDelivered`, which says which code the nodes have then.
@@ -59,7 +61,7 @@ async def exchange_code(  # noqa: PLR0913 -- each but the first three is about t
             await client.register_plugin(next_code)
             if archive is None:
                 if (await _next(client, "begin"))["want"]:
-                    await upload(client, new, partial(_next, client, "put"))
+                    await upload(client, new, partial(_next, client, "put"), tell)
                 await _next(client, "install", user=client.id, sha256=new.sha256)
             if renew is None:  # a nanny that can't get the code says so before anything is lost
                 await client.register_plugin(DownloadCodeBundleNannyPlugin(new.reference))

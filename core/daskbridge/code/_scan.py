@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from daskbridge.code._project import refuse
 from daskbridge.code._walk import File, LeftOut, Walk
 from daskbridge.errors import BundleError
+from daskbridge.node.unpack import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Where entry modules live in a bundle.
 MODULES = ".daskbridge/modules"
+_PATH = itemgetter(0)
 
 
 @dataclass(frozen=True)
@@ -61,36 +63,39 @@ def scan(spec: CodeSpec) -> Selection:
     real_roots = [os.path.realpath(root.path) for root in spec.roots]
     for number, root in enumerate(spec.roots):
         prefix = f"{number}/" if len(spec.roots) > 1 else ""
-        for item in Walk(spec, str(root.path), real_roots).items():
-            if isinstance(item, File):
-                files.append(replace(item, path=prefix + item.path) if prefix else item)
-            else:
-                left_out.append(replace(item, path=prefix + item.path))
+        walk = Walk(spec, str(root.path), real_roots)
+        files += [file._replace(path=prefix + file.path) for file in walk.files] if prefix else walk.files
+        left_out += [item._replace(path=prefix + item.path) for item in walk.left_out]
         sys_path += [(prefix + entry).rstrip("/") for entry in root.sys_path]
     if spec.modules:
         files += _modules(spec)
         sys_path.insert(0, MODULES)
-    files.sort(key=lambda file: file.path.encode())
+    files.sort(key=_PATH)  # characters are in the order of their bytes
     refuse_collisions(files)
-    left_out.sort(key=lambda item: item.path)
+    left_out.sort(key=_PATH)
     return Selection(tuple(files), tuple(left_out), tuple(sys_path))
 
 
 def _modules(spec: CodeSpec) -> Iterator[File]:
     for name, source in spec.modules.items():
         try:
-            size = source.stat().st_size
+            found = source.stat()
         except OSError as error:
             msg = f"modules: {name!r} should come from {str(source)!r}, which can't be read: {error.strerror}"
             raise BundleError(msg) from error
-        yield File(f"{MODULES}/{name}.py", str(source), size, executable=False)
+        stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        yield File(f"{MODULES}/{name}.py", str(source), found.st_size, executable=False, stamp=stamp)
 
 
 def refuse_collisions(files: Sequence[File]) -> None:
     """Raise :class:`~daskbridge.errors.BundleError` for two names that are one on some file systems."""
+    paths = [file.path for file in files]
+    folding = str.lower if all(map(str.isascii, paths)) else fold
+    if len({*map(folding, paths)}) == len(paths):
+        return
     seen: dict[str, str] = {}
     for file in files:
-        key = unicodedata.normalize("NFC", file.path.casefold())
+        key = fold(file.path)
         if other := seen.get(key):
             msg = f"{other!r} and {file.path!r} are one name on some file systems"
             raise BundleError(msg, hint="rename one, or leave it out in .daskbridgeignore")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from daskbridge.code._limits import check_archive
 from daskbridge.code._nodes import all_told, on_all_nodes
+from daskbridge.code._progress import amount, arriving
 from daskbridge.errors import CodeNotDelivered
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from daskbridge.code._bundle import CodeBundle
+    from daskbridge.code._progress import Tell
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,19 @@ class Receipt:
 
 
 async def sync_code(
-    client: Client, bundle: CodeBundle, *, exclusive: bool = True, timeout: float = 300.0
+    client: Client,
+    bundle: CodeBundle,
+    *,
+    exclusive: bool = True,
+    timeout: float = 300.0,
+    tell: Tell | None = None,
 ) -> tuple[Receipt, ...]:
     """Install ``bundle`` on the scheduler and all workers, now and later; return their receipts.
 
     ``client`` is asynchronous, on the running loop. On an ``exclusive`` cluster a worker that
     can't get the code is closed; on a shared one it is left alone, and several clients may use
-    the same bundle. Raises :class:`~daskbridge.errors.BundleError` for an archive that is too large,
+    the same bundle. ``tell(words)`` is called while it takes time. Raises
+    :class:`~daskbridge.errors.BundleError` for an archive that is too large,
     and :class:`~daskbridge.errors.CodeNotDelivered` with the cause of each worker unless every
     connected worker has it within ``timeout`` seconds; then nothing stays behind.
     """
@@ -62,9 +70,10 @@ async def sync_code(
         ) from error
     told, undo = partial(status, client), partial(forget_code, client)
     async with on_all_nodes(told, undo, timeout=timeout, failed="the code did not reach every node"):
-        await _send(client, bundle)
-        await _register(client, bundle, exclusive=exclusive)
-        return receipts_of(await all_told(told))
+        await _send(client, bundle, tell)
+        async with arriving(told, tell):
+            await _register(client, bundle, exclusive=exclusive)
+            return receipts_of(await all_told(told))
 
 
 async def receipts(client: Client) -> tuple[Receipt, ...]:
@@ -91,13 +100,18 @@ async def status(client: Client) -> dict[str, Any]:
     return told
 
 
-async def upload(client: Client, bundle: CodeBundle, put: Callable[..., Awaitable[None]]) -> None:
+async def upload(
+    client: Client, bundle: CodeBundle, put: Callable[..., Awaitable[None]], tell: Tell | None
+) -> None:
     """Send the archive in pieces to an operation of the scheduler."""
-    from daskbridge.node.unpack import CHUNK
+    from daskbridge.node.compress import CHUNK
 
+    sent = amount("sending the code to the scheduler", tell) if tell else None
     with bundle.archive.open("rb") as file:
         while data := await asyncio.to_thread(file.read, CHUNK):
             await put(user=client.id, data=data)
+            if sent is not None:
+                sent(file.tell(), bundle.size)
 
 
 def receipts_of(told: dict[str, Any]) -> tuple[Receipt, ...]:
@@ -110,12 +124,12 @@ async def _ask(client: Client, verb: str, **told: object) -> Any:  # noqa: ANN40
     return await getattr(client.scheduler, f"daskbridge_code_{verb}")(**told)
 
 
-async def _send(client: Client, bundle: CodeBundle) -> None:
+async def _send(client: Client, bundle: CodeBundle, tell: Tell | None) -> None:
     wanted = await _ask(client, "begin")
     if wanted["live"]:
         return
     if wanted["want"]:
-        await upload(client, bundle, partial(_ask, client, "put"))
+        await upload(client, bundle, partial(_ask, client, "put"), tell)
     await _ask(client, "activate", user=client.id, sha256=bundle.sha256)
 
 

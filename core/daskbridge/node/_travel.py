@@ -19,6 +19,8 @@ from typing import Any
 #: In the order in which a node executes them: a module may import only those before it.
 MODULES = (
     "_travel",
+    "compress",
+    "tar",
     "unpack",
     "activate",
     "install",

@@ -46,7 +46,7 @@ class HostCache:
     """Hold the installed trees of one user on one host, below ``<root>/v1``."""
 
     def __init__(self, root: str, limit: int = 4 << 30) -> None:
-        self.home = _private(os.path.join(root, "v1"))
+        self.home = private(os.path.join(root, "v1"))
         self.limit = limit
         for name in ("locks", "staging"):
             os.makedirs(os.path.join(self.home, name), 0o700, exist_ok=True)
@@ -97,6 +97,25 @@ class HostCache:
     def lease(self, digest: str) -> int:
         """Keep ``digest`` and its uploads from being collected until the returned handle is closed."""
         return _lock(self._lock_file(f"{digest}.lease"), shared=True)
+
+    def in_use(self, digest: str) -> bool:
+        """Tell whether a process has a lease on ``digest``; True where that can't be told, on Windows."""
+        try:
+            os.close(_lock(self._lock_file(f"{digest}.lease"), wait=False))
+        except BlockingIOError:
+            return True
+        return False
+
+    def remove(self, digest: str) -> bool:
+        """Remove what is there of ``digest`` unless it is in use; tell whether it is gone."""
+        gone = self._remove_unused(self.path(digest), f"{digest}.lease")
+        return gone and not os.path.lexists(self.path(digest))
+
+    def reap(self) -> None:
+        """Remove what installs and uploads left that ended too early."""
+        staging = os.path.join(self.home, "staging")
+        for name in os.listdir(staging):
+            self._remove_unused(os.path.join(staging, name), name.rpartition("-")[0])
 
     @contextmanager
     def locked(self, digest: str) -> Iterator[None]:
@@ -182,23 +201,30 @@ def open_cache(local_directory: str | None = None) -> HostCache:
 
     limit = int(parse_bytes(dask.config.get("daskbridge.cache-size", "4 GiB")))
     chosen = dask.config.get("daskbridge.cache-directory", None)
-    if chosen:
-        return HostCache(os.path.abspath(os.path.expanduser(chosen)), limit)
-    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
-    places = [os.path.join(user, "daskbridge")] if os.path.isabs(user) else []
-    places += [os.path.join(local_directory, "daskbridge")] if local_directory else []
-    places += [os.path.join(tempfile.gettempdir(), f"daskbridge-{_uid()}")]
     causes = []
-    for place in places:
+    for place in cache_places(chosen, local_directory):
         try:
             return HostCache(place, limit)
         except OSError as error:
+            if chosen:
+                raise
             causes.append(str(error))
     msg = f"no usable directory for the code cache: {'; '.join(causes)}; set daskbridge.cache-directory"
     raise RuntimeError(msg)
 
 
-def _private(home: str) -> str:
+def cache_places(chosen: str | None, local_directory: str | None = None) -> list[str]:
+    """Return where a cache may be, the best place first; a chosen one is the only one."""
+    if chosen:
+        return [os.path.abspath(os.path.expanduser(chosen))]
+    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
+    places = [os.path.join(user, "daskbridge")] if os.path.isabs(user) else []
+    # a name that nothing can import: Dask has the directory on the path of its workers
+    places += [os.path.join(local_directory, ".daskbridge")] if local_directory else []
+    return [*places, os.path.join(tempfile.gettempdir(), f"daskbridge-{_uid()}")]
+
+
+def private(home: str) -> str:
     """Make ``home`` for this user alone, or refuse it."""
     os.makedirs(home, 0o700, exist_ok=True)
     found, parent = os.lstat(home), os.stat(os.path.dirname(home))

@@ -14,9 +14,9 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from ._travel import Travels
 from .activate import activate, deactivate
+from .compress import CHUNK
 from .gate import Gate
 from .install import open_cache
-from .unpack import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -83,8 +83,8 @@ class Run:
     ``entry`` is the module of the decorated function, which nodes must be able to import. When
     the run closes, ``steps`` are all that it took and ``error`` is what its body ended in, if any.
     ``equipment`` is there when a provisioner provisions.
-    While a provisioner provisions, ``tell(words)`` says what it waits for; displays show it. It may
-    set ``hint``: where a person sees why nodes don't come.
+    While a code source is asked or a provisioner provisions, ``tell(words)`` says what is waited for;
+    displays show it. A provisioner may set ``hint``: where a person sees why nodes don't come.
     """
 
     id: str

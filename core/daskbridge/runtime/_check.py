@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daskbridge.plugins import plugins
-from daskbridge.runtime._code import code_for, source_of
+from daskbridge.runtime._code import code_for, source_of, warned
 from daskbridge.runtime._scope import share_of
 from daskbridge.serialization import check
 
@@ -29,6 +29,7 @@ class Checked:
     source: CodeSpec | CodeBundle | InstalledCode | None
     code: CodeBundle | InstalledCode | None
     share: Share | None
+    warnings: tuple[str, ...]
     _packed: ExitStack = field(repr=False)
 
     @property
@@ -68,7 +69,15 @@ def check_run(options: Options, run: Run) -> Checked:
     cluster_plugins = [] if share else plugins().cluster_plugins(run.topology, run)
     with ExitStack() as packed:
         source = source_of(options, run)
-        code = code_for(source, options, packed)
+        code = code_for(source, options, packed, run.tell)
         return Checked(
-            provisioner, orchestrator, notes, cluster_plugins, source, code, share, packed.pop_all()
+            provisioner,
+            orchestrator,
+            notes,
+            cluster_plugins,
+            source,
+            code,
+            share,
+            warned(code),
+            packed.pop_all(),
         )

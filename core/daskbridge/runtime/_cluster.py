@@ -63,7 +63,7 @@ class Cluster:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Say what was started otherwise than the topology asks, one sentence each."""
+        """Say what was started otherwise than the topology asks, and what else is unusual."""
         return tuple(self._engine.notes)
 
     @property

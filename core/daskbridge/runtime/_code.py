@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from daskbridge.errors import BundleError
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from daskbridge.runtime._options import Options
 
     Code = bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None
+
+logger = logging.getLogger("daskbridge")
 
 
 def source_of(options: Options, run: Run) -> CodeSpec | CodeBundle | InstalledCode | None:
@@ -47,14 +52,17 @@ def source_of(options: Options, run: Run) -> CodeSpec | CodeBundle | InstalledCo
 
 
 def code_for(
-    source: CodeSpec | CodeBundle | InstalledCode | None, options: Options, stack: ExitStack
+    source: CodeSpec | CodeBundle | InstalledCode | None,
+    options: Options,
+    stack: ExitStack,
+    tell: Callable[[str], None],
 ) -> CodeBundle | InstalledCode | None:
     """Return the bundle that this run ships, or what must be in the nodes' image, or None for neither.
 
     Blocks while it reads files. What was made for this run is removed when ``stack`` closes; a bundle
     that the user gave stays theirs. Raises BundleError.
     """
-    from daskbridge.code import CodeSpec, InstalledCode, build_bundle, publish
+    from daskbridge.code import CodeBundle, InstalledCode, publish
     from daskbridge.code._limits import check_archive
 
     if source is None:
@@ -64,14 +72,39 @@ def code_for(
             return None
         source.digests()  # what is wrong here is said before anything starts
         return source
-    code = build_bundle(source) if isinstance(source, CodeSpec) else source
+    code = source if isinstance(source, CodeBundle) else _packed(source, tell)
     if code is not options.code:
         stack.callback(code.close)
     if code.url is not None:
         return code
     store: str | None = setting("bundle-store")
     check_archive(code.size, code.selection, store=store is not None)
-    return publish(code, store) if store else code
+    return publish(code, store, tell=tell) if store else code
+
+
+def _packed(spec: CodeSpec, tell: Callable[[str], None]) -> CodeBundle:
+    from daskbridge.code import build_bundle
+    from daskbridge.code._progress import amount
+
+    tell("looking for the code that ships")
+    return build_bundle(spec, progress=amount("packing the code", tell))
+
+
+def warned(code: CodeBundle | InstalledCode | None) -> tuple[str, ...]:
+    """Warn once in this process of a bundle that is unusually large; return what every run notes of it."""
+    from daskbridge.code import CodeBundle
+    from daskbridge.code._limits import unusual
+
+    words = unusual(code.selection) if isinstance(code, CodeBundle) else None
+    if words is None:
+        return ()
+    _warn(words)
+    return (words,)
+
+
+@lru_cache(maxsize=64)
+def _warn(words: str) -> None:
+    logger.warning(words)
 
 
 def with_entry(spec: CodeSpec, name: str | None) -> CodeSpec:

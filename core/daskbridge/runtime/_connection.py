@@ -141,17 +141,18 @@ class Connection:
         for item in plugins:
             await self._register(item.plugin, item.name)
 
-    async def sync(self, code: CodeBundle | InstalledCode) -> str:
+    async def sync(self, code: CodeBundle | InstalledCode, tell: Callable[[str], None]) -> str:
         """Bring the code to the scheduler and to every worker, or compare what is there.
 
-        Returns what was done, in words. Raises BundleError or EnvironmentMismatch.
+        ``tell`` is called with what goes on. Returns what was done, in words. Raises BundleError or
+        EnvironmentMismatch.
         """
         from daskbridge.code import CodeBundle
 
         if self.equipped and isinstance(code, CodeBundle):
             done = f"{code.digest[:12]}, with which the nodes start"
         else:
-            done = await deliver(self.client, code, exclusive=self.handle.ref.exclusive)
+            done = await deliver(self.client, code, exclusive=self.handle.ref.exclusive, tell=tell)
         self.code = code
         return done
 
@@ -171,6 +172,7 @@ class Connection:
             mine=mine,
             local=self.equipped,
             renew=renew and partial(renew, self.run.equipment),
+            tell=self.run.tell,
             timeout=timeout,
         )
         self.code = new

@@ -156,6 +156,7 @@ class Engine:
     async def _open(self) -> None:
         await in_thread(plugins().load)
         async with self.timeline.step("check") as progress:
+            self.run.tell = progress.say
             checked = await in_thread(lambda: check_run(self.options, self.run), late=Checked.drop)
             self._stack.callback(checked.drop)
             self._orchestrator, self.source = checked.orchestrator, checked.source
@@ -180,6 +181,7 @@ class Engine:
             self._stack.push_async_callback(self.handle.close, "the run ended")
             self.notes += self.handle.notes
             progress.detail = "; ".join(self.notes)
+            self.notes += checked.warnings
         self.connection = self._connection()
         async with self.timeline.step("connect") as progress:
             await self.connection.open(setting("connect-timeout"))
@@ -191,7 +193,7 @@ class Engine:
         async with self.timeline.step("sync") as progress:
             await self.connection.equip(checked.cluster_plugins)
             if checked.code is not None:
-                progress.detail = await self.connection.sync(checked.code)
+                progress.detail = await self.connection.sync(checked.code, progress.say)
             checked.drop()  # the scheduler has it for those who come late
         async with self.timeline.step("ready") as progress:
             await self.connection.arrivals.wait(progress)

@@ -81,6 +81,7 @@ class NewCode:
         mine = {each.id for each in (client, *strays(address, runs=1))}
         bound = self._engine.run.topology.start_timeout
         until = time.monotonic() + bound
+        self._engine.run.tell = progress.say
         number = await self._engine.exchange(old, new, mine, bound)
         client.expect(new.digest)
         deadline = time.monotonic() + NEWS
@@ -97,7 +98,7 @@ class NewCode:
         if code is not None or not isinstance(source, CodeSpec):
             source = source_of(options, self._engine.run)
         with ExitStack() as stack:
-            packed = code_for(source, options, stack)
+            packed = code_for(source, options, stack, self._engine.run.tell)
             if isinstance(packed, CodeBundle):
                 return packed, stack.pop_all()
         kind = "code of the nodes' image" if isinstance(packed, InstalledCode) else "no code"

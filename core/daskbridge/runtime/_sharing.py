@@ -14,7 +14,7 @@ from daskbridge.runtime._shared import SharedCluster, enter
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from daskbridge.cluster import ClusterHandle, ClusterRef
     from daskbridge.code import CodeBundle, InstalledCode
@@ -142,9 +142,9 @@ class SharedConnection(Connection):
     async def equip(self, plugins: list[ClusterPlugin]) -> None:
         """Register nothing: the host has."""
 
-    async def sync(self, code: CodeBundle | InstalledCode) -> str:
+    async def sync(self, code: CodeBundle | InstalledCode, tell: Callable[[str], None]) -> str:
         """Bring the code, as to a cluster of one's own: a worker that can't get it has to go."""
-        done = await deliver(self.client, code, exclusive=self.exclusive)
+        done = await deliver(self.client, code, exclusive=self.exclusive, tell=tell)
         self.code = code
         return done
 

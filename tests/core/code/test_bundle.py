@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import shutil
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from daskbridge.code import CodeSpec, Entry, Manifest, Root, _limits, build_bundle, explain_import, publish
 from daskbridge.errors import BundleError
+from daskbridge.node.compress import Plain
 
 
 def packed(root, directory, **options):
@@ -87,7 +89,9 @@ def test_the_archive_opens_anywhere_and_tells_nothing_of_this_machine(project, t
     long = "deep/" * 40 + "caf\u00e9.py"
     root = project({"a.py": "1", "run.sh": "2", long: "3"})
     (root / "run.sh").chmod(0o777)
-    with tarfile.open(packed(root, tmp_path).archive) as archive:
+    bundle = packed(root, tmp_path)
+    plain = Plain([bundle.archive.read_bytes()], bundle.format).read(1 << 20)
+    with tarfile.open(fileobj=io.BytesIO(plain)) as archive:
         members = archive.getmembers()
         assert {member.name: archive.extractfile(member).read() for member in members} == {
             "a.py": b"1",
@@ -112,11 +116,15 @@ def test_packing_loads_nothing_heavy(project):
     assert told == "none\n"
 
 
-def test_closing_a_bundle_removes_its_archive_but_not_the_callers(project, tmp_path):
+def test_closing_a_bundle_lets_its_archive_go_but_not_the_callers(project, tmp_path):
     root = project({"a.py": ""})
     with build_bundle(CodeSpec([root])) as ours:
+        (root / "a.py").write_text("1")
+        build_bundle(CodeSpec([root])).close()
         assert ours.archive.is_file()
-    assert not ours.archive.parent.exists()
+    (root / "a.py").write_text("2")
+    build_bundle(CodeSpec([root])).close()
+    assert not ours.archive.exists()
     with packed(root, tmp_path) as theirs:
         pass
     assert theirs.archive.is_file()
@@ -170,8 +178,8 @@ def test_a_bundle_is_published_once_and_whole(project, tmp_path):
     bundle = packed(project({"a.py": ""}), tmp_path)
     store = tmp_path / "store"
     published = publish(bundle, f"file://{store}/runs/")
-    assert published.url == f"file://{store}/runs/{bundle.digest}.tar.gz"
-    target = store / "runs" / f"{bundle.digest}.tar.gz"
+    assert published.url == f"file://{store}/runs/{bundle.digest}.{bundle.format}"
+    target = store / "runs" / f"{bundle.digest}.{bundle.format}"
     assert target.read_bytes() == bundle.archive.read_bytes()
     before = target.stat().st_mtime_ns
     publish(bundle, f"file://{store}/runs")

@@ -187,7 +187,7 @@ def test_the_cache_lies_where_it_is_told_or_in_the_first_usable_place(tmp_path, 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     assert Path(open_cache().home) == tmp_path / "user/daskbridge/v1"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert Path(open_cache(str(tmp_path / "scratch")).home) == tmp_path / "scratch/daskbridge/v1"
+    assert Path(open_cache(str(tmp_path / "scratch")).home) == tmp_path / "scratch/.daskbridge/v1"
     with dask.config.set({"daskbridge.cache-directory": str(tmp_path / "chosen")}):
         assert Path(open_cache().home) == tmp_path / "chosen/v1"
     with (

@@ -242,7 +242,7 @@ def test_nodes_fetch_from_a_store_without_burdening_the_scheduler(tmp_path, cach
 
 def test_a_store_that_fails_does_not_show_its_address(tmp_path, cache):
     bundle = publish(make(tmp_path, "one", "ANSWER = 1"), f"file://{tmp_path}/hunter2")
-    (tmp_path / "hunter2" / f"{bundle.digest}.tar.gz").unlink()
+    (tmp_path / "hunter2" / f"{bundle.digest}.{bundle.format}").unlink()
 
     async def scenario():
         async with cluster(workers=0) as (_, driver):
