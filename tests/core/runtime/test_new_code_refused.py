@@ -20,8 +20,8 @@ FAILURES = """
         most, limits.MAX_ARCHIVE = limits.MAX_ARCHIVE, 10
         told["too large"] = raised(cluster.sync, policy="restart")
         limits.MAX_ARCHIVE = most
-        with build_bundle(CodeSpec([PROJECT])) as bundle:
-            pass
+        bundle = build_bundle(CodeSpec([PROJECT]), directory=PROJECT.parent)
+        bundle.archive.unlink()
         told["gone"] = raised(cluster.sync, bundle, policy="restart")
         os.rename(PROJECT / "helper.py", PROJECT / "helper.txt")
         os.rename(PROJECT / "main.py", PROJECT / "main.txt")
