@@ -25,7 +25,8 @@ _DIGITS = 12
 def cache(*, verify: bool, clear: bool, as_json: bool) -> None:
     """List the trees of code that this host keeps for this user: digest, files, size, last use.
 
-    And how much it keeps of what was packed here, for the next run. Exit code 1 when --verify found a damaged one, removed or not.
+    And how much it keeps of what was packed here, for the next run. Exit code 1 when --verify
+    found a damaged tree, removed or not.
     """
     from daskbridge.code._cached import host_cache, trees
     from daskbridge.code._shelf import open_shelf

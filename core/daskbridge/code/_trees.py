@@ -45,7 +45,7 @@ def of_archive(path: Path) -> Manifest:
         if form not in FORMATS:
             msg = f"{str(path)!r} is a {form} archive, which this Python can't read"
             raise BundleError(msg, hint="pip install backports.zstd")
-        read = Plain(chain((start,), iter(lambda: file.read(CHUNK), b"")), form).read
+        read = Plain(chain((start,), iter(lambda: file.read(CHUNK), b""))).read
         try:
             return Manifest(tuple(_packed(read)))
         except _DAMAGED as error:

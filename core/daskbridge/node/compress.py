@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from importlib import import_module
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ CHUNK = 1 << 20
 #: Levels beyond which time grows faster than size shrinks; the window bounds a reader's memory to 8 MiB.
 _ZSTD_LEVEL, _GZIP_LEVEL, _WINDOW = 3, 1, 23
 _GZIP = 31
+#: How data compressed with zstd begins.
+_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 def _import_zstd() -> Any:  # noqa: ANN401 -- a module that may be absent
@@ -62,13 +65,13 @@ class Compressed:
 
 
 class Plain:
-    """Read what was compressed from pieces of it, a few of them in memory at a time.
+    """Read what was compressed, in whatever format, from pieces of it, a few of them in memory at a time.
 
     Raises one of :data:`DAMAGED`; what follows the end of the compressed data counts as damage.
     """
 
-    def __init__(self, pieces: Iterable[bytes], form: str) -> None:
-        self._pieces = _unzstd(pieces) if form == "tar.zst" else _gunzip(pieces)
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = _plain(iter(pieces))
         self._piece, self._at = b"", 0
 
     def read(self, size: int) -> bytes:
@@ -87,6 +90,24 @@ class Plain:
                 break
             missing -= len(piece)
         return b"".join(found)
+
+
+def recompress(pieces: Iterable[bytes], raw: Sink, form: str) -> None:
+    """Write what was compressed to ``raw`` in another format."""
+    stream = Compressed(raw, form)
+    for piece in _plain(iter(pieces)):
+        stream.write(piece)
+    stream.close()
+
+
+def _plain(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    first = b""
+    while len(first) < len(_MAGIC) and (piece := next(pieces, b"")):
+        first += piece
+    zstd = first.startswith(_MAGIC)
+    if zstd and not _zstd:
+        raise EOFError("zstd is not here to read it: the environment needs backports.zstd, or Python 3.14")
+    yield from (_unzstd if zstd else _gunzip)(chain([first], pieces))
 
 
 def _gunzip(pieces: Iterable[bytes]) -> Iterator[bytes]:

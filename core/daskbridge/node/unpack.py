@@ -11,7 +11,7 @@ import unicodedata
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypedDict
 
-from .compress import CHUNK, DAMAGED, FORMATS, Plain
+from .compress import CHUNK, DAMAGED, Plain
 from .tar import BLOCK, NotOurs, headers
 
 if TYPE_CHECKING:
@@ -67,11 +67,8 @@ def unpack(chunks: Iterable[bytes], target: str, reference: Reference) -> None:
     Streams: memory stays at a few chunks. ``target`` may hold part of a refused archive, so it
     must be a staging directory.
     """
-    if reference["format"] not in FORMATS:
-        msg = f"archive format {reference['format']!r} is unknown here; this node reads {', '.join(FORMATS)}"
-        raise BundleRejected(msg)
     try:
-        digest = _unpack(Plain(chunks, reference["format"]).read, target, reference)
+        digest = _unpack(Plain(chunks).read, target, reference)
     except _DAMAGED as error:
         msg = f"the archive is damaged: {error}"
         raise BundleRejected(msg) from error

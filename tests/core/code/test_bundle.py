@@ -90,7 +90,7 @@ def test_the_archive_opens_anywhere_and_tells_nothing_of_this_machine(project, t
     root = project({"a.py": "1", "run.sh": "2", long: "3"})
     (root / "run.sh").chmod(0o777)
     bundle = packed(root, tmp_path)
-    plain = Plain([bundle.archive.read_bytes()], bundle.format).read(1 << 20)
+    plain = Plain([bundle.archive.read_bytes()]).read(1 << 20)
     with tarfile.open(fileobj=io.BytesIO(plain)) as archive:
         members = archive.getmembers()
         assert {member.name: archive.extractfile(member).read() for member in members} == {
