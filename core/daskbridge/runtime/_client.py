@@ -51,8 +51,9 @@ class RunClient(Client):
 
     def _send_to_scheduler(self, msg: dict[str, Any]) -> None:
         """Say of each graph which code it expects; no task gets an annotation by that."""
-        if self.code is not None and msg["op"] == "update-graph":
-            msg["annotations"].data.setdefault(MARK, self.code)
+        annotations = getattr(msg.get("annotations"), "data", None)
+        if self.code is not None and msg["op"] == "update-graph" and annotations is not None:
+            annotations.setdefault(MARK, self.code)
         super()._send_to_scheduler(msg)  # type: ignore[no-untyped-call]
 
     def _handle_exchange(self, old: str, new: str) -> None:
