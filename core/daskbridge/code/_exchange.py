@@ -60,9 +60,9 @@ async def exchange_code(  # noqa: PLR0913 -- each but the first three is about t
         async with asyncio.timeout(timeout):
             await client.register_plugin(next_code)
             if archive is None:
-                if (await _next(client, "begin"))["want"]:
-                    await upload(client, new, partial(_next, client, "put"), tell)
-                await _next(client, "install", user=client.id, sha256=new.sha256)
+                wanted = await _next(client, "begin")
+                sent = await upload(client, new, wanted, partial(_next, client, "put"), tell)
+                await _next(client, "install", user=client.id, sha256=sent)
             if renew is None:  # a nanny that can't get the code says so before anything is lost
                 await client.register_plugin(DownloadCodeBundleNannyPlugin(new.reference))
             number: int = await _next(client, "exchange", timeout=timeout)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 from daskbridge.code._limits import check_archive
 from daskbridge.code._nodes import all_told, on_all_nodes
 from daskbridge.code._progress import amount, arriving
 from daskbridge.errors import CodeNotDelivered
+from daskbridge.node.compress import CHUNK, recompress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -101,17 +105,40 @@ async def status(client: Client) -> dict[str, Any]:
 
 
 async def upload(
-    client: Client, bundle: CodeBundle, put: Callable[..., Awaitable[None]], tell: Tell | None
-) -> None:
-    """Send the archive in pieces to an operation of the scheduler."""
-    from daskbridge.node.compress import CHUNK
+    client: Client,
+    bundle: CodeBundle,
+    wanted: dict[str, Any],
+    put: Callable[..., Awaitable[None]],
+    tell: Tell | None,
+) -> str:
+    """Send the archive in pieces to an operation of the scheduler, if that wants it; return its sha256.
 
+    A scheduler that can't read zstd gets the archive in gzip.
+    """
+    if not wanted["want"]:
+        return bundle.sha256
+    if bundle.format in wanted["reads"]:
+        with bundle.archive.open("rb") as file:
+            await _upload(client, file, put, tell)
+        return bundle.sha256
+    with TemporaryFile() as file, bundle.archive.open("rb") as packed:
+        await asyncio.to_thread(recompress, iter(partial(packed.read, CHUNK), b""), file, "tar.gz")
+        check_archive(file.tell(), bundle.selection, store=False)
+        file.seek(0)
+        return await _upload(client, file, put, tell)
+
+
+async def _upload(
+    client: Client, file: IO[bytes], put: Callable[..., Awaitable[None]], tell: Tell | None
+) -> str:
+    size, checksum = os.fstat(file.fileno()).st_size, sha256()
     sent = amount("sending the code to the scheduler", tell) if tell else None
-    with bundle.archive.open("rb") as file:
-        while data := await asyncio.to_thread(file.read, CHUNK):
-            await put(user=client.id, data=data)
-            if sent is not None:
-                sent(file.tell(), bundle.size)
+    while data := await asyncio.to_thread(file.read, CHUNK):
+        checksum.update(data)
+        await put(user=client.id, data=data)
+        if sent is not None:
+            sent(file.tell(), size)
+    return checksum.hexdigest()
 
 
 def receipts_of(told: dict[str, Any]) -> tuple[Receipt, ...]:
@@ -128,9 +155,8 @@ async def _send(client: Client, bundle: CodeBundle, tell: Tell | None) -> None:
     wanted = await _ask(client, "begin")
     if wanted["live"]:
         return
-    if wanted["want"]:
-        await upload(client, bundle, partial(_ask, client, "put"), tell)
-    await _ask(client, "activate", user=client.id, sha256=bundle.sha256)
+    sent = await upload(client, bundle, wanted, partial(_ask, client, "put"), tell)
+    await _ask(client, "activate", user=client.id, sha256=sent)
 
 
 async def _register(client: Client, bundle: CodeBundle, *, exclusive: bool) -> None:

@@ -11,6 +11,7 @@ from distributed.diagnostics.plugin import NannyPlugin, WorkerPlugin
 
 from ._travel import Travels
 from .activate import activate, deactivate, import_paths
+from .compress import FORMATS
 from .install import open_cache
 from .origin import NAME, receipt, store
 
@@ -117,7 +118,9 @@ async def _bring(reference: Reference, node: Worker | Nanny) -> Installed:
     loop, digest = asyncio.get_running_loop(), reference["digest"]
 
     async def ask(offset: int) -> bytes:
-        data: bytes = await node.scheduler.daskbridge_code_chunk(digest=digest, offset=offset)
+        data: bytes = await node.scheduler.daskbridge_code_chunk(
+            digest=digest, offset=offset, formats=FORMATS
+        )
         return data
 
     def pull() -> Iterator[bytes]:

@@ -100,11 +100,16 @@ def recompress(pieces: Iterable[bytes], raw: Sink, form: str) -> None:
     stream.close()
 
 
+def form_of(start: bytes) -> str:
+    """Return the format of an archive that begins so."""
+    return "tar.zst" if start.startswith(_MAGIC) else "tar.gz"
+
+
 def _plain(pieces: Iterator[bytes]) -> Iterator[bytes]:
     first = b""
     while len(first) < len(_MAGIC) and (piece := next(pieces, b"")):
         first += piece
-    zstd = first.startswith(_MAGIC)
+    zstd = form_of(first) == "tar.zst"
     if zstd and not _zstd:
         raise EOFError("zstd is not here to read it: the environment needs backports.zstd, or Python 3.14")
     yield from (_unzstd if zstd else _gunzip)(chain([first], pieces))

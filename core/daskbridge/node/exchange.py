@@ -65,8 +65,8 @@ class NextCode(Travels, SchedulerPlugin):
             await self.leave()
             raise
 
-    async def begin(self) -> dict[str, bool]:
-        """Say whether the client must send the archive."""
+    async def begin(self) -> dict[str, Any]:
+        """Say whether the client must send the archive, and in which formats."""
         return await self.fresh.begin()
 
     async def put(self, user: str, data: bytes) -> None:

@@ -8,18 +8,19 @@ import os
 import shutil
 import socket
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from ._travel import Travels
 from .activate import activate, deactivate
-from .compress import CHUNK
+from .compress import CHUNK, FORMATS, form_of, recompress
 from .gate import Gate
 from .install import open_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from distributed import Scheduler
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .unpack import Reference
 
 NAME = "daskbridge-code"
+_REPACKING = "_daskbridge_code_repacking"
 _VERBS = ("begin", "put", "activate", "chunk", "report", "status", "release")
 
 
@@ -136,11 +138,12 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         """Forget the receipt of a worker that left."""
         self.receipts.pop(worker, None)
 
-    async def begin(self) -> dict[str, bool]:
-        """Say whether the client must send the archive, and whether all nodes have the code already."""
+    async def begin(self) -> dict[str, Any]:
+        """Say whether the client must send the archive, in which formats, and whether all nodes have it."""
         live = self.installed is not None and NAME in self.scheduler.worker_plugins
         return {
-            "want": not (live or self.reference["url"] or await asyncio.to_thread(self._archived)),
+            "want": not (live or store(self.reference) or await asyncio.to_thread(self._archived)),
+            "reads": FORMATS,
             "live": live,
         }
 
@@ -214,19 +217,40 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
                 os.replace(f"{kept}.part", kept)
         return installed
 
-    async def chunk(self, digest: str, offset: int) -> bytes:
+    async def chunk(self, digest: str, offset: int, formats: Sequence[str]) -> bytes:
         """Read a piece of the archive, which stays a file: no copy of it is held in memory.
 
         A host asks for one piece at a time and only one process of it asks, so what is under
-        way stays at a piece per host.
+        way stays at a piece per host. One that reads none of the archive's format gets it in gzip.
         """
         archive = self.cache.path(digest, "archive")
-        if digest not in {self.reference["digest"], self.upcoming} or not os.path.exists(archive):  # noqa: ASYNC240 -- as below
+        known = digest in {self.reference["digest"], self.upcoming}
+        if known and self._form(archive) not in formats:
+            async with vars(self.scheduler).setdefault(_REPACKING, asyncio.Lock()):
+                archive = await asyncio.to_thread(self._in_gzip, archive)
+        if not known or not os.path.exists(archive):  # noqa: ASYNC240 -- as below
             msg = f"the scheduler has no archive of {digest[:12]}"
             raise RuntimeError(msg)
         with open(archive, "rb") as file:  # noqa: ASYNC230 -- a thread per piece costs more; pools can starve
             file.seek(offset)
             return file.read(CHUNK)
+
+    def _form(self, archive: str) -> str:
+        try:
+            with open(archive, "rb") as file:
+                return form_of(file.read(4))
+        except FileNotFoundError:
+            return self.reference["format"]  # it lies in the store
+
+    def _in_gzip(self, archive: str) -> str:
+        packed = f"{archive}.gz"
+        if not os.path.exists(packed):
+            sources = [("", lambda: _read(archive))] if os.path.exists(archive) else store(self.reference)
+            pieces = chain.from_iterable(get() for _, get in sources)
+            with open(f"{packed}.part", "wb") as file:
+                recompress(pieces, file, "tar.gz")
+            os.replace(f"{packed}.part", packed)
+        return packed
 
     async def report(
         self, receipt: dict[str, Any] | None = None, failure: tuple[str, str] | None = None
@@ -276,9 +300,9 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
 
 
 def store(reference: Reference) -> list[Source]:
-    """Return the source that the reference's URL is."""
+    """Return the source that the reference's URL is, if this process can read what lies there."""
     url = reference["url"]
-    return [("store", lambda: _fetch(url))] if url else []
+    return [("store", lambda: _fetch(url))] if url and reference["format"] in FORMATS else []
 
 
 def _fetch(url: str) -> Iterator[bytes]:
