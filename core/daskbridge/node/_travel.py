@@ -23,6 +23,7 @@ MODULES = (
     "tar",
     "unpack",
     "activate",
+    "seal",
     "install",
     "origin",
     "code",
