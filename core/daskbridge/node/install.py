@@ -133,7 +133,8 @@ class HostCache:
         last: Exception | None = None
         for name, open_source in sources:
             for attempt in range(_RETRIES):
-                time.sleep(_PAUSE * attempt)
+                if attempt:
+                    time.sleep(_PAUSE * attempt)
                 staging = self.staging(reference["digest"])
                 try:
                     unpack(open_source(), os.path.join(staging, "tree"), reference)

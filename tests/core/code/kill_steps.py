@@ -10,13 +10,13 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import traceback
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from tests.archives import reference
 
 import daskbridge.code
 from daskbridge.code import CodeSpec, build_bundle, publish
@@ -36,7 +36,7 @@ def killed_at_each_step(work: Callable[[], object]) -> Iterator[int]:
     for step in count(1):
         if not (pid := os.fork()):
             try:
-                _die_at(step)
+                die_at(step)
                 work()
             except BaseException:  # noqa: BLE001 -- whatever it is ends this fork with 1
                 traceback.print_exc()
@@ -49,7 +49,7 @@ def killed_at_each_step(work: Callable[[], object]) -> Iterator[int]:
         yield step
 
 
-def _die_at(step: int) -> None:
+def die_at(step: int) -> None:
     left = step
 
     def one_more() -> None:
@@ -82,8 +82,15 @@ def bundle_of(files: dict[str, str], directory: Path):
     return build_bundle(CodeSpec([root]), directory=directory)
 
 
+@cache
+def another():
+    return bundle_of({"x.py": ""}, Path(tempfile.mkdtemp()))
+
+
 def content(tree: str) -> dict[str, str]:
-    return {str(file.relative_to(tree)): file.read_text() for file in Path(tree).rglob("*") if file.is_file()}
+    """Read all but byte code, which whoever imports puts there."""
+    files = [file for file in Path(tree).rglob("*") if file.is_file() and file.parent.name != "__pycache__"]
+    return {str(file.relative_to(tree)): file.read_text() for file in files}
 
 
 def nothing():
@@ -179,10 +186,8 @@ def again(where: str, bundle) -> None:
     installed = install(where, bundle)
     assert content(installed.tree) == FILES
     os.close(installed.lease)
-    files = {"x.py": b""}
-    told = reference(files)
     cache = HostCache(where)
-    os.close(cache.install(told, [("test", lambda: [EMPTY])]).lease)
+    os.close(install(where, another()).lease)
     assert not any(Path(cache.home, "staging").iterdir())
 
 
@@ -216,9 +221,6 @@ def a_build(place: Path) -> int:
 
 
 if __name__ == "__main__":
-    from tests.archives import compress, tar
-
-    EMPTY = compress(tar(("x.py", b"")))
     where = Path(sys.argv[2])
     where.mkdir(exist_ok=True)
     sys.stdout.write(str(globals()[sys.argv[1]](where)))
