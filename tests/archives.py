@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 import tarfile
 from hashlib import sha256
-from importlib.util import find_spec
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,13 +33,8 @@ FORMATS = [
 def compress(data: bytes, kind: str = "tar.gz") -> bytes:
     if kind == "tar.gz":
         return gzip.compress(data, 1)
-    if find_spec("compression"):
-        from compression import zstd  # type: ignore[import-not-found]  # from Python 3.14 on
-
-        return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})
-    import zstandard
-
-    return zstandard.ZstdCompressor(write_checksum=True).compress(data)
+    zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+    return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})
 
 
 def tar(*members: tuple[Any, ...]) -> bytes:

@@ -34,5 +34,7 @@ def test_a_thousand_histories_lead_to_the_version_that_was_asked_for(fast_place)
         for number in range(PROGRAMS)
     ]
     told = [process.communicate(timeout=390) for process in started]
-    assert [process.returncode for process in started] == [0] * PROGRAMS, "\n".join(error for _, error in told)
+    assert [process.returncode for process in started] == [0] * PROGRAMS, "\n".join(
+        error for _, error in told
+    )
     assert sum(int(steps) for steps, _ in told) > 2 * COUNT

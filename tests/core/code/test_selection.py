@@ -194,11 +194,17 @@ def test_a_name_that_some_node_can_not_have_stays_behind(project, name):
 
 
 @pytest.mark.parametrize(
-    "pair", [("Job.py", "job.py"), ("caf\u00e9.py", "cafe\u0301.py")], ids=["case", "unicode"]
+    "pair",
+    [("Job.py", "job.py"), ("caf\u00e9.py", "cafe\u0301.py"), ("a/Job", "a/job/b/c.py")],
+    ids=["case", "unicode", "file and directory"],
 )
 def test_two_names_that_are_one_elsewhere_are_an_error(project, pair):
     with pytest.raises(BundleError, match="one name on some file systems"):
         shipped(project(dict.fromkeys(pair, "")))
+
+
+def test_directories_that_are_one_elsewhere_are_none_of_our_business(project):
+    assert shipped(project({"Docs/a.py": "", "docs/b.py": ""})) == ["Docs/a.py", "docs/b.py"]
 
 
 def test_several_roots_get_a_directory_each_and_their_own_import_paths(project):
