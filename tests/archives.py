@@ -33,8 +33,15 @@ FORMATS = [
 def compress(data: bytes, kind: str = "tar.gz") -> bytes:
     if kind == "tar.gz":
         return gzip.compress(data, 1)
-    zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
-    return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})
+    return zstd().compress(data, options={zstd().CompressionParameter.checksum_flag: 1})
+
+
+def decompress(data: bytes, kind: str) -> bytes:
+    return gzip.decompress(data) if kind == "tar.gz" else zstd().decompress(data)
+
+
+def zstd() -> Any:
+    return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
 def tar(*members: tuple[Any, ...]) -> bytes:
