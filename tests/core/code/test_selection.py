@@ -114,44 +114,6 @@ def test_include_brings_back_what_was_ignored_and_only_that(project):
     assert shipped(root, include=["data/*.json", "a.csv"]) == [".gitignore", "a.csv", "data/small.json"]
 
 
-SECRETS = [
-    ".env",
-    ".env.local",
-    ".ENV",
-    "server.pem",
-    "tls.KEY",
-    "id_rsa",
-    "id_ed25519.pub",
-    ".netrc",
-    ".pypirc",
-    ".git-credentials",
-    "credentials.json",
-    "service-account-prod.json",
-    "vault.kdbx",
-    "cert.p12",
-    ".aws/config",
-    ".ssh/known_hosts",
-    ".kube/config",
-    ".git/config",
-]
-
-
-@pytest.mark.parametrize("path", SECRETS)
-def test_a_secret_stays_behind_whatever_brings_it_back(project, path):
-    root = project({f"deep/{path}": "", "job.py": "", ".daskbridgeignore": "!*"})
-    assert shipped(root, include=["*", f"deep/{path}"]) == [".daskbridgeignore", "job.py"]
-
-
-def test_a_secret_ships_only_when_its_name_is_allowed(project):
-    root = project({"conf/ca.pem": "", "conf/tls.pem": "", ".aws/config": "", ".aws/credentials": ""})
-    assert shipped(root, allow=["conf/ca.pem", ".aws/config"]) == [".aws/config", "conf/ca.pem"]
-
-
-def test_allowing_a_wildcard_is_an_error(project):
-    with pytest.raises(BundleError, match=r"allow: '\*\.pem' has a wildcard"):
-        CodeSpec([project({})], allow=["*.pem"])
-
-
 def test_a_virtual_environment_stays_behind_whatever_its_name(project):
     root = project({"py/pyvenv.cfg": "", "py/lib/x.py": "", "job.py": ""})
     assert shipped(root) == ["job.py"]
