@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from operator import itemgetter
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from daskbridge.code._project import refuse
@@ -88,14 +89,19 @@ def _modules(spec: CodeSpec) -> Iterator[File]:
 
 
 def refuse_collisions(files: Sequence[File]) -> None:
-    """Raise :class:`~daskbridge.errors.BundleError` for two names that are one on some file systems."""
+    """Raise :class:`~daskbridge.errors.BundleError` for two names that are one on some file systems.
+
+    Directories may: their files then lie in one. A file and a directory may not.
+    """
     paths = [file.path for file in files]
     folding = str.lower if all(map(str.isascii, paths)) else fold
-    if len({*map(folding, paths)}) == len(paths):
+    directories = {path.rpartition("/")[0] for path in paths}
+    directories |= {str(above) for path in directories for above in PurePosixPath(path).parents}
+    seen = {folding(path): path for path in directories}
+    if len({*seen, *map(folding, paths)}) == len(seen) + len(paths):
         return
-    seen: dict[str, str] = {}
     for file in files:
-        key = fold(file.path)
+        key = folding(file.path)
         if other := seen.get(key):
             msg = f"{other!r} and {file.path!r} are one name on some file systems"
             raise BundleError(msg, hint="rename one, or leave it out in .daskbridgeignore")

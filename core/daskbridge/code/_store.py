@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def publish(bundle: CodeBundle, url: str, *, tell: Tell | None = None) -> CodeBundle:
-    """Upload ``bundle`` below ``url`` (any fsspec URL) unless it is there; return it with its address.
+    """Upload ``bundle`` below ``url`` (any fsspec URL) unless it is there whole; return it with its address.
 
     The file is called after the tree's digest and appears whole or not at all where the store
     can rename. Nodes need the store's fsspec driver and credentials. Blocks; ``tell(words)`` is
@@ -28,15 +29,20 @@ def publish(bundle: CodeBundle, url: str, *, tell: Tell | None = None) -> CodeBu
     target = f"{url.rstrip('/')}/{bundle.digest}.{bundle.format}"
     try:
         store, path = fsspec.core.url_to_fs(target)
-        if not store.exists(path):
+        if not store.exists(path) or store.size(path) not in {None, bundle.size}:
             store.makedirs(path.rpartition("/")[0], exist_ok=True)
             part = f"{path}.{uuid4().hex}.part"
-            with bundle.archive.open("rb") as source, store.open(part, "wb") as sink:
-                while data := source.read(CHUNK):
-                    sink.write(data)
-                    if told is not None:
-                        told(source.tell(), bundle.size)
-            store.mv(part, path)
+            try:
+                with bundle.archive.open("rb") as source, store.open(part, "wb") as sink:
+                    while data := source.read(CHUNK):
+                        sink.write(data)
+                        if told is not None:
+                            told(source.tell(), bundle.size)
+                store.mv(part, path)
+            except BaseException:
+                with suppress(Exception):  # what went wrong first is told
+                    store.rm(part)
+                raise
     except Exception as error:  # noqa: BLE001 -- each driver has its own
         # The cause is not chained: drivers print URLs with their credentials.
         msg = f"the store refused the code bundle: {type(error).__name__}"

@@ -66,9 +66,12 @@ def deactivate(installed: Installed) -> None:
         if _users:
             return
         sys.path[:] = [entry for entry in sys.path if entry not in _paths]
-        inside = installed.tree + os.sep
-        for name, module in list(sys.modules.items()):
-            known = getattr(module, "__dict__", {})  # asking a module may make it import something
-            places = [known.get("__file__"), *known.get("__path__", ())]
-            if any(isinstance(place, str) and place.startswith(inside) for place in places):
-                del sys.modules[name]
+        # all are found before one goes: a namespace package looks at the module above it when it is asked
+        for name in [name for name, module in list(sys.modules.items()) if _inside(module, installed.tree)]:
+            del sys.modules[name]
+
+
+def _inside(module: object, tree: str) -> bool:
+    known = getattr(module, "__dict__", {})  # asking a module may make it import something
+    places = [known.get("__file__"), *known.get("__path__", ())]
+    return any(isinstance(place, str) and place.startswith(tree + os.sep) for place in places)

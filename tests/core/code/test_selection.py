@@ -114,44 +114,6 @@ def test_include_brings_back_what_was_ignored_and_only_that(project):
     assert shipped(root, include=["data/*.json", "a.csv"]) == [".gitignore", "a.csv", "data/small.json"]
 
 
-SECRETS = [
-    ".env",
-    ".env.local",
-    ".ENV",
-    "server.pem",
-    "tls.KEY",
-    "id_rsa",
-    "id_ed25519.pub",
-    ".netrc",
-    ".pypirc",
-    ".git-credentials",
-    "credentials.json",
-    "service-account-prod.json",
-    "vault.kdbx",
-    "cert.p12",
-    ".aws/config",
-    ".ssh/known_hosts",
-    ".kube/config",
-    ".git/config",
-]
-
-
-@pytest.mark.parametrize("path", SECRETS)
-def test_a_secret_stays_behind_whatever_brings_it_back(project, path):
-    root = project({f"deep/{path}": "", "job.py": "", ".daskbridgeignore": "!*"})
-    assert shipped(root, include=["*", f"deep/{path}"]) == [".daskbridgeignore", "job.py"]
-
-
-def test_a_secret_ships_only_when_its_name_is_allowed(project):
-    root = project({"conf/ca.pem": "", "conf/tls.pem": "", ".aws/config": "", ".aws/credentials": ""})
-    assert shipped(root, allow=["conf/ca.pem", ".aws/config"]) == [".aws/config", "conf/ca.pem"]
-
-
-def test_allowing_a_wildcard_is_an_error(project):
-    with pytest.raises(BundleError, match=r"allow: '\*\.pem' has a wildcard"):
-        CodeSpec([project({})], allow=["*.pem"])
-
-
 def test_a_virtual_environment_stays_behind_whatever_its_name(project):
     root = project({"py/pyvenv.cfg": "", "py/lib/x.py": "", "job.py": ""})
     assert shipped(root) == ["job.py"]
@@ -194,11 +156,17 @@ def test_a_name_that_some_node_can_not_have_stays_behind(project, name):
 
 
 @pytest.mark.parametrize(
-    "pair", [("Job.py", "job.py"), ("caf\u00e9.py", "cafe\u0301.py")], ids=["case", "unicode"]
+    "pair",
+    [("Job.py", "job.py"), ("caf\u00e9.py", "cafe\u0301.py"), ("a/Job", "a/job/b/c.py")],
+    ids=["case", "unicode", "file and directory"],
 )
 def test_two_names_that_are_one_elsewhere_are_an_error(project, pair):
     with pytest.raises(BundleError, match="one name on some file systems"):
         shipped(project(dict.fromkeys(pair, "")))
+
+
+def test_directories_that_are_one_elsewhere_are_none_of_our_business(project):
+    assert shipped(project({"Docs/a.py": "", "docs/b.py": ""})) == ["Docs/a.py", "docs/b.py"]
 
 
 def test_several_roots_get_a_directory_each_and_their_own_import_paths(project):
