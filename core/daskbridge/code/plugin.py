@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
 @hookimpl(trylast=True)
 def daskbridge_code_source(run: Any) -> CodeSpec:  # noqa: ANN401 -- the run's type is the runtime's
-    """Return the project at the root that the orchestrator named, else the script's own."""
+    """Return the project at the root that the orchestrator named, else the script's own.
+
+    With it goes what this process has loaded of editable installs.
+    """
     from daskbridge.code import default_spec, project_spec
+    from daskbridge.code._layout import with_editables
 
     root = getattr(run, "code_root", None)
-    return default_spec() if root is None else project_spec(root)
+    return with_editables(default_spec() if root is None else project_spec(root))

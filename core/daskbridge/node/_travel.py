@@ -23,6 +23,7 @@ MODULES = (
     "tar",
     "unpack",
     "activate",
+    "workplace",
     "install",
     "gate",
     "origin",

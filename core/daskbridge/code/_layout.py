@@ -1,0 +1,100 @@
+"""Add to a project what this process has loaded of editable installs: nodes don't have those."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daskbridge.code._distributions import NEEDED, normal
+from daskbridge.code._editable import Editable, editables, place_of
+from daskbridge.code._project import is_installed
+from daskbridge.code._spec import CodeSpec, Root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def with_editables(spec: CodeSpec) -> CodeSpec:
+    """Return ``spec`` with the editable installs of which this process has loaded something.
+
+    One inside a root adds to what nodes import from there; one outside becomes a further root, in the
+    order of their names. A package whose directory has another name ships under its import name.
+    Left out are daskbridge with its plugins, and Dask with what it needs. Imports nothing.
+
+    >>> from tempfile import mkdtemp
+    >>> spec = CodeSpec([mkdtemp()])
+    >>> with_editables(spec) == spec
+    True
+    """
+    strays = _strays(spec)
+    for editable, loaded in _owners(strays) if strays else ():
+        if normal(editable.name) not in everywhere():
+            spec = _with(spec, editable, loaded)
+    return spec
+
+
+def _strays(spec: CodeSpec) -> dict[str, Path]:
+    """Return the loaded modules that nodes would find neither in ``spec`` nor in their image."""
+    places = {(root.path / entry).resolve() for root in spec.roots for entry in root.sys_path}
+    image = tuple({str(Path(sysconfig.get_path(kind))) for kind in ("purelib", "platlib", "stdlib")})
+    installed, real = cache(is_installed), cache(Path.resolve)
+    found = {}
+    for name, module in list(sys.modules.items()):
+        known = getattr(module, "__dict__", {})  # asking a module may make it import something
+        file = known.get("__file__")
+        if not isinstance(file, str) or file.startswith(image) or name in {"__main__", "__mp_main__"}:
+            continue
+        path = real(Path(file).parent) / Path(file).name
+        if not installed(path.parent) and place_of(name, path) not in places:
+            found[name] = path
+    return found
+
+
+def _owners(strays: Mapping[str, Path]) -> Iterator[tuple[Editable, dict[str, Path]]]:
+    """Yield each editable install with the strays that are of it and of no project inside of it."""
+    known = editables()
+    owners = {}
+    for name, file in strays.items():
+        holders = [each for each in known if each.holds(file)]
+        owners[name] = max(holders, key=lambda each: len(each.project.parts), default=None)
+    for editable in known:
+        loaded = {name: strays[name] for name, owner in owners.items() if owner is editable}
+        if loaded:
+            yield editable, loaded
+
+
+def everywhere() -> set[str]:
+    """Name what nodes have in any case, or have no use for."""
+    from daskbridge.plugins import plugins
+
+    return {normal(name) for name in (*NEEDED, "daskbridge", *plugins().driver_only())}
+
+
+def _with(spec: CodeSpec, editable: Editable, loaded: Mapping[str, Path]) -> CodeSpec:
+    places = editable.places()
+    renamed = editable.renamed()
+    if not places and not renamed:  # of a finder that is not known here; its files tell
+        found = (place_of(name, file) for name, file in loaded.items())
+        places = sorted({place for place in found if place is not None and editable.holds(place)})
+    roots = list(spec.roots)
+    for place in places:
+        for number, root in enumerate(roots):
+            if not root.package and place.is_relative_to(root.path.resolve()):
+                entry = place.relative_to(root.path.resolve()).as_posix()
+                roots[number] = Root(root.path, [*root.sys_path, entry])
+                break
+        else:
+            inside = place.is_relative_to(editable.project)
+            base = editable.project if inside else place
+            roots.append(Root(base, [place.relative_to(base).as_posix()]))
+    modules = dict(spec.modules)
+    for name, target in renamed.items():
+        if target.is_dir():
+            roots.append(Root(target, package=name))
+        else:
+            modules[name] = target
+    return replace(spec, roots=tuple(roots), modules=modules)
