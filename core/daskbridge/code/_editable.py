@@ -43,7 +43,7 @@ class Editable:
         return list(dict.fromkeys(found))
 
     def renamed(self) -> dict[str, Path]:
-        """Return the modules that have another name than their directory or file, and what those are part of."""
+        """Return the modules that are not named like their directory or file, and what those are part of."""
         found = {name for name, each in self.modules.items() if place_of(name, each) is None}
         found |= {name for name in self.modules if any(each.startswith(f"{name}.") for each in found)}
         return {name: each for name, each in self.modules.items() if name in found}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import time
 from contextlib import contextmanager
 
 import pytest
+from tests.core.conftest import remote_scheduler
 from tests.drivers import drive
 
 #: What each program ends with: `found` holds the answer of each shape's function, by its name.
@@ -103,7 +102,7 @@ def answers(request, dask_program, tmp_path_factory):
     """Run a program on local nodes, or on others that were started elsewhere and know nothing of it."""
     environ = {}
     if request.param == "remote":
-        environ["SCHEDULER"] = remote(dask_program, tmp_path_factory.mktemp("nodes"))
+        environ["SCHEDULER"] = remote_scheduler(dask_program, tmp_path_factory.mktemp("nodes"))
 
     def run(main, **files):
         with contextmanager(drive)(tmp_path_factory.mktemp("layout"), **environ) as start:
@@ -114,19 +113,6 @@ def answers(request, dask_program, tmp_path_factory):
         return told
 
     return run
-
-
-def remote(dask_program, directory):
-    file = directory / "scheduler.json"
-    where = ("--scheduler-file", str(file))
-    dask_program(
-        "dask_scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0", *where, directory=directory
-    )
-    dask_program("dask_worker", "--nthreads", "1", "--no-dashboard", *where, directory=directory)
-    end = time.monotonic() + 60
-    while not (file.exists() and file.read_text().endswith("}")):
-        assert time.monotonic() < end, "no scheduler file"
-    return json.loads(file.read_text())["address"]
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +185,8 @@ def test_several_roots_a_namespace_over_two_of_them_and_a_package_under_another_
         "one/src/acme/a.py": "def value():\n    import acme.b\n    return ['a', *acme.b.value()]\n",
         "two/acme/b.py": "def value():\n    return ['b']\n",
         "code/shop_v2/__init__.py": "from .prices import value\n",
-        "code/shop_v2/prices.py": "from . import stock\ndef value():\n    return [__name__, stock.__name__]\n",
-        "code/shop_v2/stock.py": "",
+        "code/shop_v2/prices.py": "from .stock import ME\ndef value():\n    return [__name__, ME]\n",
+        "code/shop_v2/stock.py": "ME = __name__\n",
         "flow": "def value():\n    return __name__\n",
     }
     assert answers(SEVERAL, **files) == {
