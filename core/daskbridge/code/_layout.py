@@ -1,4 +1,4 @@
-"""Add to a project what this process has loaded of editable installs: nodes don't have those."""
+"""Add to a project what it imports through editable installs: nodes don't have those."""
 
 from __future__ import annotations
 
@@ -34,6 +34,23 @@ def with_editables(spec: CodeSpec) -> CodeSpec:
     for editable, loaded in _owners(strays) if strays else ():
         if normal(editable.name) not in everywhere():
             spec = _with(spec, editable, loaded)
+    return spec
+
+
+def with_finders(spec: CodeSpec) -> CodeSpec:
+    """Return ``spec`` with the packages of editable installs in its roots that ``sys.path`` doesn't tell of.
+
+    >>> from tempfile import mkdtemp
+    >>> spec = CodeSpec([mkdtemp()])
+    >>> with_finders(spec) == spec
+    True
+    """
+    if not any(name.startswith(("__editable___", "_editable_impl_")) for name in list(sys.modules)):
+        return spec  # and no metadata is read
+    for editable in editables():
+        inside = any(editable.project.is_relative_to(root.path.resolve()) for root in spec.roots)
+        if inside and editable.modules:
+            spec = _with(spec, editable, {})
     return spec
 
 
@@ -94,7 +111,7 @@ def _with(spec: CodeSpec, editable: Editable, loaded: Mapping[str, Path]) -> Cod
     modules = dict(spec.modules)
     for name, target in renamed.items():
         if target.is_dir():
-            roots.append(Root(target, package=name))
+            roots += {Root(target, package=name)} - set(roots)
         else:
             modules[name] = target
     return replace(spec, roots=tuple(roots), modules=modules)

@@ -37,7 +37,7 @@ def default_spec(start: Path | None = None) -> CodeSpec:
 
 
 def project_spec(directory: str | os.PathLike[str]) -> CodeSpec:
-    """Return the spec of the project in ``directory``, which ships as the one root.
+    """Return the spec of the project in ``directory``; editable installs elsewhere are no part of it.
 
     >>> project_spec(tempfile.mkdtemp()).roots[0].sys_path
     ('',)
@@ -108,10 +108,12 @@ def _root_of(start: Path) -> Path:
 
 
 def _spec(root: Path, search: list[str]) -> CodeSpec:
+    from daskbridge.code._layout import with_finders
+
     entries = entries_inside(root, search)
     if (root / "src").is_dir() and not (root / "src" / "__init__.py").exists():
         entries.append("src")
-    return CodeSpec([Root(root, entries)])
+    return with_finders(CodeSpec([Root(root, entries)]))
 
 
 def is_installed(place: Path) -> bool:

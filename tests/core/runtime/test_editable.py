@@ -70,7 +70,8 @@ APP = setuptools(
     "code/acme/__init__.py",
 ) | {"lib/python/plain/__init__.py": VALUE, "lib/python/single.py": VALUE}
 LIBRARIES = {
-    "hatch-path": hatchling("hatch-path"),
+    "hatch-path": hatchling("hatch-path")
+    | {".env": "SECRET=1", ".gitignore": "*.csv", "data.csv": "1", "src/hatch_path/data.csv": "2"},
     "hatch-exact": hatchling("hatch-exact", exact=True),
     "tools-path": setuptools(
         "tools-path",
@@ -99,9 +100,13 @@ MAIN = """
     functions = [import_module(name).value for name in NAMES]
 
     def by_value(name):
-        def imported():
-            import importlib
-            importlib.import_module(name)
+        def imported(files=False):
+            import importlib, os
+            from pathlib import Path
+            module = importlib.import_module(name)
+            if files:
+                root = Path(module.__file__).parents[2]
+                return sorted(str(file.relative_to(root)) for file in root.rglob("*"))
         return imported
 
     def failure(cluster, name):
@@ -121,7 +126,8 @@ MAIN = """
         everywhere.rename(everywhere.with_name("hidden"))
         sent = [cluster.client.submit(function) for function in functions]
         answers = [future.result(timeout=60) for future in sent]
-        report(answers=answers, check=cluster.timeline[0].detail, notes=notes)
+        files = cluster.client.submit(by_value("hatch_path"), files=True).result(timeout=60)
+        report(answers=answers, check=cluster.timeline[0].detail, notes=notes, files=files)
 """
 
 
@@ -191,6 +197,28 @@ def test_the_check_names_the_roots_and_nothing_that_was_not_loaded(told):
     assert places == sorted(places), told["check"]
     assert -1 not in places
     assert "unused" not in told["check"]
+
+
+def test_ignore_rules_and_secrets_hold_in_further_roots(told):
+    files = [file for file in told["files"] if "__pycache__" not in file]
+    assert files == [".gitignore", "pyproject.toml", "src", "src/hatch_path", "src/hatch_path/__init__.py"]
+
+
+def test_a_finder_inside_of_the_project_is_known_before_anything_is_loaded(installed):
+    python, workspace = installed
+    hidden = workspace.with_name("hidden")
+    if hidden.exists():
+        hidden.rename(workspace)
+    ask = """if True:
+        from daskbridge.code import project_spec, scan
+        found = scan(project_spec("."))
+        print(*found.sys_path, *(file.path for file in found.files))
+    """
+    told = subprocess.run(
+        [python, "-c", ask], cwd=workspace / "app", capture_output=True, text=True, check=True
+    )
+    names = told.stdout.split()
+    assert {"lib/python", ".daskbridge/modules", ".daskbridge/modules/shop/deep/__init__.py"} <= set(names)
 
 
 def test_a_module_that_was_not_loaded_is_explained(told):
