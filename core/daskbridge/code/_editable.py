@@ -92,9 +92,10 @@ def place_of(name: str, target: Path) -> Path | None:
 
 def _project(told: str | None) -> Path | None:
     """Return where an editable install comes from, told in the words of PEP 610."""
-    if told is None:
+    try:
+        origin: Any = json.loads(told or "{}")
+    except ValueError:  # not by an installer that knows the rules
         return None
-    origin: Any = json.loads(told)
     url = urlsplit(str(origin.get("url")))
     if url.scheme != "file" or not origin.get("dir_info", {}).get("editable"):
         return None

@@ -47,7 +47,7 @@ def explain_import(name: str, bundle: CodeBundle, error: BaseException | None = 
         return f"module {name!r} shipped as {elsewhere}, but {why}"
     if root := _root_here(name):
         where, write = root
-        advice = f"{where}; code=CodeSpec([*default_spec().roots, {write}]) ships it"
+        advice = f"{where}; code=CodeSpec([*default_spec().roots, {write}]) ships it in any case"
     else:
         advice = "install it in the nodes' image"
         if importer := _importer(error, bundle):
@@ -61,7 +61,9 @@ def _root_here(name: str) -> tuple[str, str] | None:
     for editable in editables():
         if editable.brings(name) and normal(editable.name) not in everywhere():
             where = f"here it is the editable install {editable.name!r} of {editable.project}"
-            return f"{where}, of which nothing was loaded when the code was packed", _root(editable, name)
+            return f"{where}, which ships by default if it is imported before the start", _root(
+                editable, name
+            )
     with suppress(ImportError, ValueError):
         found = importlib.util.find_spec(top)
         for file in [found.origin, *(found.submodule_search_locations or ())] if found else ():

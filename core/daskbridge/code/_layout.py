@@ -98,6 +98,8 @@ def _with(spec: CodeSpec, editable: Editable, loaded: Mapping[str, Path]) -> Cod
         found = (place_of(name, file) for name, file in loaded.items())
         places = sorted({place for place in found if place is not None and editable.holds(place)})
     roots = list(spec.roots)
+    # a project that holds a root would bring that a second time: then only what is imported ships
+    around = any(root.path.resolve().is_relative_to(editable.project) for root in spec.roots)
     for place in places:
         for number, root in enumerate(roots):
             if not root.package and place.is_relative_to(root.path.resolve()):
@@ -105,13 +107,13 @@ def _with(spec: CodeSpec, editable: Editable, loaded: Mapping[str, Path]) -> Cod
                 roots[number] = Root(root.path, [*root.sys_path, entry])
                 break
         else:
-            inside = place.is_relative_to(editable.project)
-            base = editable.project if inside else place
+            base = editable.project if place.is_relative_to(editable.project) and not around else place
             roots.append(Root(base, [place.relative_to(base).as_posix()]))
     modules = dict(spec.modules)
     for name, target in renamed.items():
         if target.is_dir():
-            roots += {Root(target, package=name)} - set(roots)
+            if (root := Root(target, package=name)) not in roots:
+                roots.append(root)
         else:
             modules[name] = target
     return replace(spec, roots=tuple(roots), modules=modules)
