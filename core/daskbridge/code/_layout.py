@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from daskbridge.code._distributions import NEEDED, normal
 from daskbridge.code._editable import Editable, editables, place_of
-from daskbridge.code._project import is_installed
+from daskbridge.code._project import is_command, is_installed
 from daskbridge.code._spec import CodeSpec, Root
 
 if TYPE_CHECKING:
@@ -30,11 +30,30 @@ def with_editables(spec: CodeSpec) -> CodeSpec:
     >>> with_editables(spec) == spec
     True
     """
-    strays = _strays(spec)
+    places = {(root.path / entry).resolve() for root in spec.roots for entry in root.sys_path}
+    strays = {name: file for name, file in _loaded().items() if place_of(name, file) not in places}
     for editable, loaded in _owners(strays) if strays else ():
         if normal(editable.name) not in everywhere():
             spec = _with(spec, editable, loaded)
     return spec
+
+
+def of_command(spec: CodeSpec) -> CodeSpec:
+    """Leave out the working directory of an installed command that comes from an editable install.
+
+    It is the first root of ``spec``, and stays if this process has loaded anything that lies there.
+
+    >>> spec = CodeSpec(["project"])
+    >>> of_command(spec) == spec
+    True
+    """
+    first, *more = spec.roots
+    here = first.path.resolve()
+    if not more or not is_command() or any(root.path.is_relative_to(first.path) for root in more):
+        return spec
+    if any(file.is_relative_to(here) for file in _loaded().values()):
+        return spec
+    return replace(spec, roots=tuple(more))
 
 
 def with_finders(spec: CodeSpec) -> CodeSpec:
@@ -54,9 +73,8 @@ def with_finders(spec: CodeSpec) -> CodeSpec:
     return spec
 
 
-def _strays(spec: CodeSpec) -> dict[str, Path]:
-    """Return the loaded modules that nodes would find neither in ``spec`` nor in their image."""
-    places = {(root.path / entry).resolve() for root in spec.roots for entry in root.sys_path}
+def _loaded() -> dict[str, Path]:
+    """Return the modules of this process that are in no image."""
     image = tuple({str(Path(sysconfig.get_path(kind))) for kind in ("purelib", "platlib", "stdlib")})
     installed, real = cache(is_installed), cache(Path.resolve)
     found = {}
@@ -66,7 +84,7 @@ def _strays(spec: CodeSpec) -> dict[str, Path]:
         if not isinstance(file, str) or file.startswith(image) or name in {"__main__", "__mp_main__"}:
             continue
         path = real(Path(file).parent) / Path(file).name
-        if not installed(path.parent) and place_of(name, path) not in places:
+        if not installed(path.parent):
             found[name] = path
     return found
 

@@ -89,12 +89,23 @@ def _home() -> Path:
 
 
 def _script_directory() -> Path:
+    directory = _started_from()
+    return Path.cwd() if directory is None or is_installed(directory) else directory
+
+
+def is_command() -> bool:
+    """Tell whether this process runs an installed command, whose code may be anywhere."""
+    directory = _started_from()
+    return directory is not None and is_installed(directory)
+
+
+def _started_from() -> Path | None:
+    """Return the directory of the file that runs, or None where Python was given something else."""
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
     if file is None or getattr(main, "__spec__", None) is not None:
-        return Path.cwd()
-    directory = Path(file).absolute().parent
-    return Path.cwd() if is_installed(directory) else directory
+        return None
+    return Path(file).absolute().parent
 
 
 def _root_of(start: Path) -> Path:

@@ -40,6 +40,8 @@ SETUPTOOLS = """
 RENAMED = """
     packages = ["shop", "shop.deep", "acme.prices", "plain"]
     py-modules = ["single"]
+    [project.scripts]
+    app-tool = "plain:main"
     [tool.setuptools.package-dir]
     "" = "lib/python"
     shop = "code/shop_v2"
@@ -47,6 +49,13 @@ RENAMED = """
     "acme.prices" = "code/acme"
 """
 VALUE = "def value():\n    return [__name__, __file__]\n"
+TOOL = """
+def main():
+    from daskbridge import Dask, transient
+    with transient(Dask()) as cluster:
+        print(cluster.timeline[0].detail)
+        print(*cluster.client.submit(value).result())
+"""
 
 
 def hatchling(name, *, exact=False):
@@ -68,7 +77,7 @@ APP = setuptools(
     "code/shop_v2/part.py",
     "code/other/__init__.py",
     "code/acme/__init__.py",
-) | {"lib/python/plain/__init__.py": VALUE, "lib/python/single.py": VALUE}
+) | {"lib/python/plain/__init__.py": VALUE + TOOL, "lib/python/single.py": VALUE}
 LIBRARIES = {
     "hatch-path": hatchling("hatch-path")
     | {".env": "SECRET=1", ".gitignore": "*.csv", "data.csv": "1", "src/hatch_path/data.csv": "2"},
@@ -165,6 +174,12 @@ def installed(request, tmp_path_factory):
     return python, workspace
 
 
+def show(workspace):
+    """Bring the workspace back that a program has hidden from the nodes."""
+    if workspace.with_name("hidden").exists():
+        workspace.with_name("hidden").rename(workspace)
+
+
 @pytest.fixture(scope="module", params=["local", "remote"])
 def told(request, installed, dask_program, tmp_path_factory):
     python, workspace = installed
@@ -172,9 +187,7 @@ def told(request, installed, dask_program, tmp_path_factory):
     environ = dict(os.environ)
     if request.param == "remote":
         environ["SCHEDULER"] = remote_scheduler(dask_program, copy)
-    hidden = workspace.with_name("hidden")
-    if hidden.exists():
-        hidden.rename(workspace)
+    show(workspace)
     main = workspace / "app" / "jobs" / "main.py"
     prelude = PRELUDE.replace("Path(__file__).parent", "Path(__file__).parent.parent")
     write(main.parent, {"main.py": prelude + f"NAMES = {NAMES}\n" + dedent(MAIN)})
@@ -204,11 +217,22 @@ def test_ignore_rules_and_secrets_hold_in_further_roots(told):
     assert files == [".gitignore", "pyproject.toml", "src", "src/hatch_path", "src/hatch_path/__init__.py"]
 
 
+def test_an_installed_command_ships_its_project_and_not_where_it_is_started(installed, tmp_path):
+    python, workspace = installed
+    show(workspace)
+    (tmp_path / "large.csv").touch()
+    told = subprocess.run(
+        [python.with_name("app-tool")], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    detail, answer = told.stdout.splitlines()
+    assert f" of {workspace / 'app'}, " in detail
+    assert str(tmp_path) not in detail
+    assert "/tree/" in answer
+
+
 def test_a_finder_inside_of_the_project_is_known_before_anything_is_loaded(installed):
     python, workspace = installed
-    hidden = workspace.with_name("hidden")
-    if hidden.exists():
-        hidden.rename(workspace)
+    show(workspace)
     ask = """if True:
         from daskbridge.code import project_spec, scan
         found = scan(project_spec("."))
