@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -12,6 +14,7 @@ import pytest
 from tests.drivers import drive as programs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -58,3 +61,17 @@ def dask_program():
     for process in started:
         process.kill()
         process.wait()
+
+
+def remote_scheduler(dask_program: Callable[..., object], directory: Path) -> str:
+    """Start a scheduler and a worker that know nothing of any project; return the address."""
+    file = directory / "scheduler.json"
+    where = ("--scheduler-file", str(file))
+    dask_program(
+        "dask_scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0", *where, directory=directory
+    )
+    dask_program("dask_worker", "--nthreads", "1", "--no-dashboard", *where, directory=directory)
+    end = time.monotonic() + 60
+    while not (file.exists() and file.read_text().endswith("}")):
+        assert time.monotonic() < end, "no scheduler file"
+    return json.loads(file.read_text())["address"]

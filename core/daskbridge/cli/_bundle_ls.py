@@ -37,7 +37,8 @@ _SECRETS, _MANY = 20, 10
 def list_files(directory: Path, *, everything: bool, sort: str, as_json: bool) -> None:
     """List what would ship from DIRECTORY (default: the working directory).
 
-    Names that look like secrets and stay behind for that are always listed.
+    Names that look like secrets and stay behind for that are always listed. A run also ships editable
+    installs outside of DIRECTORY of which the program has loaded something.
     """
     from daskbridge.code import project_spec, scan
 

@@ -77,6 +77,7 @@ class CodeBundle:
             "files": self.files,
             "bytes": self.bytes,
             "sys_path": list(self.sys_path),
+            "working_directory": self.selection.working_directory,
             "url": self.url,
         }
 

@@ -12,6 +12,7 @@ from daskbridge.settings import setting
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from daskbridge.code._bundle import CodeBundle
     from daskbridge.code._scan import Selection
     from daskbridge.code._spec import CodeSpec
     from daskbridge.code._walk import File
@@ -74,6 +75,14 @@ def unusual(selection: Selection) -> str | None:
         told.append(f"largest directories: {_counted(most)}")
     told.append(f"largest files: {_counted(largest_files(files))}")
     return f"{'; '.join(told)}. To ship less, {_ANY_TOOL}; the setting daskbridge.bundle-warn is the bound"
+
+
+def refuse_directory(bundle: CodeBundle) -> None:
+    """Raise :class:`~daskbridge.errors.BundleError` for a working directory on nodes that others use, too."""
+    if bundle.selection.working_directory is not None:
+        msg = "CodeSpec(working_directory=True) is for a cluster of one's own: others use this one, too"
+        hint = "give tasks absolute names, read data relative to __file__, or use a cluster of your own"
+        raise BundleError(msg, hint=hint)
 
 
 def largest(files: Sequence[File]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import count
 from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -25,11 +26,15 @@ _PATH = itemgetter(0)
 
 @dataclass(frozen=True)
 class Selection:
-    """Hold what :func:`scan` found, sorted by path; ``sys_path`` is relative to the bundle."""
+    """Hold what :func:`scan` found, sorted by path.
+
+    ``sys_path`` and ``working_directory``, of which each worker gets a copy, are relative to the bundle.
+    """
 
     files: tuple[File, ...]
     left_out: tuple[LeftOut, ...]
     sys_path: tuple[str, ...]
+    working_directory: str | None = None
 
     @property
     def size(self) -> int:
@@ -62,19 +67,27 @@ def scan(spec: CodeSpec) -> Selection:
     left_out: list[LeftOut] = []
     sys_path: list[str] = []
     real_roots = [os.path.realpath(root.path) for root in spec.roots]
-    for number, root in enumerate(spec.roots):
-        prefix = f"{number}/" if len(spec.roots) > 1 else ""
+    plain = sum(root.package is None for root in spec.roots)
+    numbers = count()
+    for root in spec.roots:
+        if root.package is not None:
+            prefix = f"{MODULES}/{root.package.replace('.', '/')}/"
+        else:
+            prefix = f"{next(numbers)}/" if plain > 1 else ""
         walk = Walk(spec, str(root.path), real_roots)
         files += [file._replace(path=prefix + file.path) for file in walk.files] if prefix else walk.files
         left_out += [item._replace(path=prefix + item.path) for item in walk.left_out]
         sys_path += [(prefix + entry).rstrip("/") for entry in root.sys_path]
-    if spec.modules:
+    if spec.modules or plain < len(spec.roots):
         files += _modules(spec)
         sys_path.insert(0, MODULES)
     files.sort(key=_PATH)  # characters are in the order of their bytes
     refuse_collisions(files)
+    if sys_path[:1] == [MODULES]:
+        _refuse_hidden(files, sys_path)
     left_out.sort(key=_PATH)
-    return Selection(tuple(files), tuple(left_out), tuple(sys_path))
+    directory = ("0" if plain > 1 else "") if spec.working_directory else None
+    return Selection(tuple(files), tuple(left_out), tuple(sys_path), directory)
 
 
 def _modules(spec: CodeSpec) -> Iterator[File]:
@@ -85,7 +98,23 @@ def _modules(spec: CodeSpec) -> Iterator[File]:
             msg = f"modules: {name!r} should come from {str(source)!r}, which can't be read: {error.strerror}"
             raise BundleError(msg) from error
         stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-        yield File(f"{MODULES}/{name}.py", str(source), found.st_size, executable=False, stamp=stamp)
+        path = f"{MODULES}/{name.replace('.', '/')}.py"
+        yield File(path, str(source), found.st_size, executable=False, stamp=stamp)
+
+
+def _refuse_hidden(files: Sequence[File], sys_path: Sequence[str]) -> None:
+    """Raise for a dotted name inside of a package that ships from elsewhere: Python would not look there."""
+    paths = {file.path for file in files}
+    below = [file.path.split("/")[2:] for file in files if file.path.startswith(f"{MODULES}/")]
+    for top in sorted({parts[0] for parts in below if len(parts) > 1}):
+        for entry in sys_path:
+            package = f"{entry}/{top}/__init__.py".lstrip("/")
+            if entry == MODULES and package in paths:
+                break
+            if package in paths:
+                msg = f"names below {top!r} can't be imported beside the package that ships as {package}"
+                hint = f"move the file into that package, or import it by a name outside of {top!r}"
+                raise BundleError(msg, hint=hint)
 
 
 def refuse_collisions(files: Sequence[File]) -> None:

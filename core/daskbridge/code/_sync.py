@@ -10,7 +10,7 @@ from hashlib import sha256
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
-from daskbridge.code._limits import check_archive
+from daskbridge.code._limits import check_archive, refuse_directory
 from daskbridge.code._nodes import all_told, on_all_nodes
 from daskbridge.code._progress import amount, arriving
 from daskbridge.errors import CodeNotDelivered
@@ -58,13 +58,16 @@ async def sync_code(
     ``client`` is asynchronous, on the running loop. On an ``exclusive`` cluster a worker that
     can't get the code is closed; on a shared one it is left alone, and several clients may use
     the same bundle. ``tell(words)`` is called while it takes time. Raises
-    :class:`~daskbridge.errors.BundleError` for an archive that is too large,
-    and :class:`~daskbridge.errors.CodeNotDelivered` with the cause of each worker unless every
-    connected worker has it within ``timeout`` seconds; then nothing stays behind.
+    :class:`~daskbridge.errors.BundleError` for an archive that is too large and for a working
+    directory on a shared cluster, and :class:`~daskbridge.errors.CodeNotDelivered` with the cause of
+    each worker unless every connected worker has it within ``timeout`` seconds; then nothing stays
+    behind.
     """
     from daskbridge.node.origin import DownloadCodeBundleSchedulerPlugin
 
     check_archive(bundle.size, bundle.selection, store=bundle.url is not None)
+    if not exclusive:
+        refuse_directory(bundle)
     try:
         async with asyncio.timeout(timeout):
             await client.register_plugin(DownloadCodeBundleSchedulerPlugin(bundle.reference, user=client.id))

@@ -25,6 +25,7 @@ MODULES = (
     "unpack",
     "activate",
     "seal",
+    "workplace",
     "install",
     "gate",
     "origin",

@@ -65,13 +65,18 @@ def deactivate(installed: Installed) -> None:
         _users -= 1
         if _users:
             return
+        inside = installed.tree + os.sep
+        # all at once, while they can be found: a namespace package asks its parent and sys.path where it is
+        imported = [name for name, module in list(sys.modules.items()) if _lies_in(inside, module)]
         sys.path[:] = [entry for entry in sys.path if entry not in _paths]
-        # all are found before one goes: a namespace package looks at the module above it when it is asked
-        for name in [name for name, module in list(sys.modules.items()) if _inside(module, installed.tree)]:
+        for name in imported:
             del sys.modules[name]
 
 
-def _inside(module: object, tree: str) -> bool:
+def _lies_in(inside: str, module: object) -> bool:
     known = getattr(module, "__dict__", {})  # asking a module may make it import something
-    places = [known.get("__file__"), *known.get("__path__", ())]
-    return any(isinstance(place, str) and place.startswith(tree + os.sep) for place in places)
+    try:
+        places = [known.get("__file__"), *known.get("__path__", ())]
+    except KeyError:  # a namespace package whose parent somebody took out of sys.modules
+        return False
+    return any(isinstance(place, str) and place.startswith(inside) for place in places)

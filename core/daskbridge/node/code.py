@@ -14,6 +14,7 @@ from .activate import activate, deactivate, import_paths
 from .compress import FORMATS
 from .install import open_cache
 from .origin import NAME, receipt, store
+from .workplace import enter, leave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,8 @@ class DownloadCodeBundleWorkerPlugin(Travels, WorkerPlugin):
                 return
             activate(self.reference, installed)
             self.installed = installed
+            if self.reference.get("working_directory") is not None:
+                await asyncio.to_thread(enter, self, self.reference, installed.tree, worker.local_directory)
             if worker.plugins.get(NAME) is not self:  # registered anew meanwhile: the new one reports
                 self.teardown(worker)
                 return
@@ -73,6 +76,7 @@ class DownloadCodeBundleWorkerPlugin(Travels, WorkerPlugin):
     def teardown(self, worker: Worker) -> None:  # noqa: ARG002 -- Dask's signature
         """Leave the process as if the code had never been here."""
         self.gone = True
+        leave(self)
         if self.installed:
             deactivate(self.installed)
             self.installed = None

@@ -97,7 +97,7 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
     async def _follow(self, before: Any) -> None:  # noqa: ANN401 -- its class was loaded from another source text
         users = before.users & set(self.scheduler.clients)
         old, new = before.reference, self.reference
-        if (old["digest"], old["sys_path"]) == (new["digest"], new["sys_path"]):
+        if all(old.get(key) == new.get(key) for key in ("digest", "sys_path", "working_directory")):
             self.users |= users
             self.uploads, self.installed = before.uploads, before.installed
             self.receipts, self.failures = before.receipts, before.failures

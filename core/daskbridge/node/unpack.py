@@ -9,7 +9,7 @@ import os
 import struct
 import unicodedata
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from .compress import CHUNK, DAMAGED, Plain
 from .tar import BLOCK, NotOurs, headers
@@ -23,7 +23,10 @@ _DAMAGED: tuple[type[Exception], ...] = (*DAMAGED, NotOurs, UnicodeDecodeError)
 
 
 class Reference(TypedDict):
-    """Say which tree a node must have: all that travels inside a plugin."""
+    """Say which tree a node must have: all that travels inside a plugin.
+
+    ``working_directory`` is what of it each worker gets a copy of, to run in; None for nothing.
+    """
 
     digest: str
     format: str
@@ -31,6 +34,7 @@ class Reference(TypedDict):
     files: int
     bytes: int
     sys_path: list[str]
+    working_directory: NotRequired[str | None]
     url: str | None
 
 

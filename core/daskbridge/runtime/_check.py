@@ -54,6 +54,9 @@ def check_run(options: Options, run: Run) -> Checked:
 
     Fills in what ``run`` did not know. Raises a DaskbridgeError that says what is wrong.
     """
+    from daskbridge.code import CodeBundle
+    from daskbridge.code._limits import refuse_directory
+
     run.entry = options.entry
     orchestrator = plugins().orchestrator()
     if orchestrator is not None:
@@ -70,6 +73,8 @@ def check_run(options: Options, run: Run) -> Checked:
     with ExitStack() as packed:
         source = source_of(options, run)
         code = code_for(source, options, packed, run.tell)
+        if share is not None and isinstance(code, CodeBundle):
+            refuse_directory(code)
         return Checked(
             provisioner,
             orchestrator,

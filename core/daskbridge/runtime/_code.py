@@ -110,13 +110,22 @@ def _warn(words: str) -> None:
 def with_entry(spec: CodeSpec, name: str | None) -> CodeSpec:
     """Add the module of a decorated function, where nodes would not find it under its name.
 
-    Orchestrators load a user's file under names of their own (``unusual_prefix_...``); functions
-    defined there pickle by that name. ``__main__`` goes by value and needs nothing.
+    Orchestrators load a user's file under names of their own (``unusual_prefix_...``, also below a
+    package that is no file's); functions defined there pickle by that name. ``__main__`` goes by value
+    and needs nothing.
     """
+    from daskbridge.code import Root
+
     file = getattr(sys.modules.get(name or "__main__"), "__file__", None)
-    if name is None or name == "__main__" or "." in name or file is None or name in spec.modules:
+    if name is None or name == "__main__" or file is None or name in spec.modules:
         return spec
+    top, path = name.partition(".")[0], Path(file)
+    if top != name and getattr(sys.modules.get(top), "__file__", None):
+        return spec  # of a real package, which ships as a whole or not at all
     places = [root.path / entry for root in spec.roots for entry in root.sys_path]
-    if any(Path(file) in {place / f"{name}.py", place / name / "__init__.py"} for place in places):
+    stem = name.replace(".", "/")
+    if any(path in {place / f"{stem}.py", place / stem / "__init__.py"} for place in places):
         return spec
-    return replace(spec, modules={**spec.modules, name: Path(file)})
+    if path.name == "__init__.py":
+        return replace(spec, roots=(*spec.roots, Root(path.parent, package=name)))
+    return replace(spec, modules={**spec.modules, name: path})

@@ -60,6 +60,7 @@ class NewCode:
             with packed:
                 found = await receipts(connection.client)
                 same = (new.digest, new.sys_path) == (old.digest, old.sys_path)
+                same = same and new.selection.working_directory == old.selection.working_directory
                 if found[0].digest == new.digest and (same or new.digest != old.digest):
                     connection.code = new
                     client.expect(new.digest)

@@ -46,6 +46,9 @@ class SharingEngine(Engine):
 
     async def exchange(self, old: CodeBundle, new: CodeBundle, mine: set[str], timeout: float) -> int:
         """Replace the workers' code, unless other blocks use it. Raises BundleError then."""
+        from daskbridge.code._limits import refuse_directory
+
+        refuse_directory(new)
         blocks, host = self._cluster.blocks, self._cluster.engine.connection
         others = len(blocks) - 1
         if others:

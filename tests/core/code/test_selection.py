@@ -187,3 +187,36 @@ def test_an_entry_module_travels_under_the_name_of_its_import(project):
 def test_an_import_path_outside_its_root_is_an_error(tmp_path, entry):
     with pytest.raises(BundleError, match="must be a directory inside it"):
         Root(tmp_path, [entry])
+
+
+def test_a_package_ships_under_its_import_name_and_entry_modules_by_dotted_ones(project):
+    root = project({"job.py": "", "v2/__init__.py": "", "v2/sub/a.py": "", "v2/.env": "", "flow.py": ""})
+    spec = CodeSpec(
+        [root, Root(root / "v2", package="acme.shop")],
+        exclude=["/v2"],
+        modules={"run.x.flow": root / "flow.py"},
+    )
+    found = scan(spec)
+    assert found.sys_path == (".daskbridge/modules", "")
+    assert [file.path for file in found.files] == [
+        ".daskbridge/modules/acme/shop/__init__.py",
+        ".daskbridge/modules/acme/shop/sub/a.py",
+        ".daskbridge/modules/run/x/flow.py",
+        "flow.py",
+        "job.py",
+    ]
+
+
+def test_a_dotted_name_below_a_package_that_ships_from_elsewhere_is_refused(project):
+    root = project({"src/shop/__init__.py": "", "flow.py": ""})
+    spec = CodeSpec([Root(root, ["", "src"])], modules={"shop.flow": root / "flow.py"})
+    with pytest.raises(BundleError, match="below 'shop' can't be imported .* ships as src/shop/__init__.py"):
+        scan(spec)
+
+
+@pytest.mark.parametrize("name", ["a-b", "a..b", "", ".a"])
+def test_what_can_not_be_imported_is_no_name(project, name):
+    with pytest.raises(BundleError, match="can't be imported by that name"):
+        CodeSpec(["."], modules={name: "flow.py"})
+    with pytest.raises(BundleError, match="can't be imported by that name"):
+        Root(".", package=name)
