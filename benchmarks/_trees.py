@@ -1,4 +1,4 @@
-"""Source trees of three sizes, the same for everybody with the same Python: packages of commented code, some data."""
+"""Source trees of three sizes, the same for all with the same Python: packages of commented code, some data."""
 
 from __future__ import annotations
 
@@ -57,14 +57,12 @@ def _make(name: str, path: Path) -> Tree:
         (path / directory / "__init__.py").touch()
     shares = [rng.lognormvariate(0, 1.1) for _ in range(files)]
     for number, share in enumerate(shares[len(directories) :]):
-        directory, size = path / rng.choice(directories), max(30, int(share * total / sum(shares)))
+        place, size = path / rng.choice(directories), max(30, int(share * total / sum(shares)))
         if rng.random() < _DATA:
-            (directory / f"data{number}.bin").write_bytes(rng.randbytes(size))
+            (place / f"data{number}.bin").write_bytes(rng.randbytes(size))
         else:
-            (directory / f"mod{number}.py").write_text(f"VALUE = {number}\n" + _text(size, rng))
-    (path / USERMOD).write_text(
-        "import os\nVERSION = 1\n\ndef f(x):\n    return (os.getpid(), x + VERSION)\n"
-    )
+            (place / f"mod{number}.py").write_text(f"VALUE = {number}\n" + _text(size, rng))
+    (path / USERMOD).write_text("VERSION = 1\n")
     (path / ".gitignore").write_text(_IGNORED)
     found = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
     return Tree(name, path, len(found), sum(found))

@@ -15,14 +15,17 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from _machine import compile_packages, describe, load
 from _measured import check_accounts
 from _profile import profile
 from _programs import OFF, Case, run
-from _promise import Promise
 from _promises import KNOWN, ROWS, Figures, Table, cases, promises
 from _rounds import interleave
+
+if TYPE_CHECKING:
+    from _promise import Promise
 
 
 def main() -> int:
