@@ -34,10 +34,10 @@ def _daskbridge() -> Pack:
 
 
 def _tar_zstd() -> Pack:
-    return partial(_piped, ["zstd", "-3", "--quiet"])
+    return partial(piped, ["zstd", "-3", "--quiet"])
 
 
-def _piped(compress: list[str], tree: Path, place: Path) -> dict[str, Any]:
+def piped(compress: list[str], tree: Path, place: Path) -> dict[str, Any]:
     with (place / "archive").open("wb") as archive:
         tar = subprocess.Popen(["tar", "-C", tree, "-cf", "-", "."], stdout=subprocess.PIPE)  # noqa: S603, S607 -- as written here
         with subprocess.Popen(compress, stdin=tar.stdout, stdout=archive) as compressor:  # noqa: S603 -- the same

@@ -1,4 +1,4 @@
-"""Source trees of three sizes, the same for all with the same Python: packages of commented code, some data."""
+"""Source trees of three sizes, the same for all with the same Python: commented code and some data."""
 
 from __future__ import annotations
 
@@ -56,8 +56,9 @@ def _make(name: str, path: Path) -> Tree:
         (path / directory).mkdir(parents=True)
         (path / directory / "__init__.py").touch()
     shares = [rng.lognormvariate(0, 1.1) for _ in range(files)]
+    unit = total / sum(shares)
     for number, share in enumerate(shares[len(directories) :]):
-        place, size = path / rng.choice(directories), max(30, int(share * total / sum(shares)))
+        place, size = path / rng.choice(directories), max(30, int(share * unit))
         if rng.random() < _DATA:
             (place / f"data{number}.bin").write_bytes(rng.randbytes(size))
         else:
