@@ -35,7 +35,7 @@ def install_ray() -> None:
     """Make an environment with ray, unless it is there; say why if there is none afterwards."""
     if _has_ray():
         return
-    command = [ROOT / ".ci" / "set-up", ENVIRONMENT.relative_to(ROOT), "ray"]
+    command = [str(ROOT / ".ci" / "set-up"), str(ENVIRONMENT.relative_to(ROOT)), "ray"]
     try:
         subprocess.run(command, cwd=ROOT, check=True, timeout=_PATIENCE, stdout=subprocess.DEVNULL)  # noqa: S603 -- ours
     except (subprocess.SubprocessError, OSError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import select
 import shutil
 import subprocess
 import sys
@@ -88,8 +89,7 @@ def cluster(workers: int, processes: int, place: Path) -> Iterator[Cluster]:
     started: list[subprocess.Popen[str]] = []
     try:
         started.append(_start(place, "scheduler", "-", 0))
-        assert started[0].stdout is not None
-        address = started[0].stdout.readline().strip()
+        address = _told(started[0], place / "scheduler.log")
         for number in range(processes):
             count = workers // processes + (number < workers % processes)
             started.append(_start(place, f"{number}", address, count))
@@ -127,6 +127,14 @@ def _start(place: Path, name: str, address: str, count: int) -> subprocess.Popen
             stderr=log,
             text=True,
         )
+
+
+def _told(scheduler: subprocess.Popen[str], log: Path) -> str:
+    """Return the address that the scheduler tells once it serves."""
+    assert scheduler.stdout is not None
+    if select.select([scheduler.stdout], [], [], _COME)[0] and (address := scheduler.stdout.readline()):
+        return address.strip()
+    raise SystemExit(f"the scheduler has not started:\n{log.read_text()}")
 
 
 def _use_cache(place: str, hosts: int, dask_worker: object = None) -> None:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import shutil
 import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from distributed.diagnostics.plugin import UploadDirectory, WorkerPlugin, _extract_data
+from _spread_plugins import Bytes, Flyte, Nothing, Zip
+from distributed.diagnostics.plugin import UploadDirectory
 
 from daskbridge.code import CodeSpec, build_bundle, forget_code, publish, sync_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from distributed import Client, Worker
+    from distributed import Client
 
     from daskbridge.code import CodeBundle, Receipt
 
@@ -94,7 +93,7 @@ class DaskbridgeStore(Daskbridge):
 class Pushed:
     """Send a plugin that Dask hands to every worker."""
 
-    def __init__(self, title: str, plugin: type[_Plugin]) -> None:
+    def __init__(self, title: str, plugin: type[Nothing]) -> None:
         self.title = title
         self.plugin = plugin
 
@@ -107,72 +106,7 @@ class Pushed:
         client.unregister_worker_plugin(self.plugin.name)
 
 
-class _Plugin(WorkerPlugin):
-    """Do nothing: what it costs to reach all workers."""
-
-    name = "benchmark"
-
-    def __init__(self, parcel: Parcel) -> None:
-        """Keep what travels."""
-
-    def setup(self, worker: Worker) -> None:
-        """Do nothing."""
-
-
-class _Bytes(_Plugin):
-    """Carry the archive, and write it into a file without unpacking it."""
-
-    def __init__(self, parcel: Parcel) -> None:
-        self.data = parcel.zipped
-
-    def setup(self, worker: Worker) -> None:
-        Path(worker.local_directory, "archive").write_bytes(self.data)
-
-
-class _Zip(_Plugin):
-    """Carry the zip and unpack it as UploadDirectory does on nannies, each into its own directory."""
-
-    def __init__(self, parcel: Parcel) -> None:
-        self.directory, self.data = parcel.tree.name, parcel.zipped
-
-    def setup(self, worker: Worker) -> None:
-        _extract_data(worker.local_directory, self.directory, self.data, update_path=True)
-
-    def teardown(self, worker: Worker) -> None:
-        _leave(Path(worker.local_directory, self.directory))
-
-
-class _Flyte(_Plugin):
-    """Carry an address, from which each worker downloads with flyte's own code into its own directory."""
-
-    def __init__(self, parcel: Parcel) -> None:
-        self.url = str(parcel.archive)
-
-    async def setup(self, worker: Worker) -> None:  # type: ignore[override]  # Dask awaits it
-        from flyte._code_bundle.bundle import download_bundle
-        from flyte.models import CodeBundle
-
-        target = str(Path(worker.local_directory, "code"))
-        await download_bundle(CodeBundle(tgz=self.url, destination=target, computed_version="1"))
-        sys.path.insert(0, target)
-
-    def teardown(self, worker: Worker) -> None:
-        _leave(Path(worker.local_directory, "code"))
-
-
-def _leave(directory: Path) -> None:
-    sys.path[:] = [entry for entry in sys.path if entry != str(directory)]
-    shutil.rmtree(directory)
-
-
-NOTHING = Pushed("a plugin that does nothing", _Plugin)
-BYTES = Pushed("bytes in a plugin", _Bytes)
-ZIP = Pushed("UploadDirectory's way", _Zip)
-FLYTE = Pushed("flyte's way", _Flyte)
-
-
-def found(module: str) -> str | None:
-    """Return where a worker would import ``module`` from."""
-    importlib.invalidate_caches()
-    spec = importlib.util.find_spec(module)
-    return spec.origin if spec else None
+NOTHING = Pushed("a plugin that does nothing", Nothing)
+BYTES = Pushed("bytes in a plugin", Bytes)
+ZIP = Pushed("UploadDirectory's way", Zip)
+FLYTE = Pushed("flyte's way", Flyte)

@@ -2,9 +2,9 @@
 
 A scheduler process, and real workers, many in each of a few processes, on the loopback. Projects can't be
 compressed, so their size is what travels. `wall` are the seconds until every worker can import the project,
-`scheduler` are the CPU seconds of the scheduler's process, `all` those of all nodes, `memory` is the growth of
-the scheduler in MiB at its highest. Runs are interleaved; of memory the highest counts, of the rest the
-median. Files are in memory where there is a memory disk.
+`scheduler` are the CPU seconds of the scheduler's process, `all` those of all nodes, `memory` is the growth
+of the scheduler in MiB at its highest. Each way is run once before it counts; then runs are interleaved. Of
+memory the highest counts, of the rest the median. Files are in memory where there is a memory disk.
 
 The first table is of one host: all workers share one bundle cache, and the scheduler has one of its own. In
 the second one 16 worker processes pretend to be several hosts, each with a cache of its own, and fetch from
@@ -19,9 +19,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -29,103 +26,19 @@ from typing import TYPE_CHECKING
 
 from _disks import disks
 from _machine import compile_packages, describe, load
-from _peers import absent
 from _promise import Promise
-from _rounds import interleave
-from _spread_cluster import Cluster, Seen, cluster
-from _spread_ways import (
-    BYTES,
-    FLYTE,
-    NOTHING,
-    ZIP,
-    Daskbridge,
-    DaskbridgeStore,
-    Parcel,
-    Pushed,
-    found,
-    parcels,
-)
+from _spread_runs import Case, Table, of_hosts, of_workers
+from _spread_ways import BYTES, NOTHING, Daskbridge, parcels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-PROCESSES, HOSTS = 4, (1, 2, 4, 8, 16)
-#: MB that a peer may send in all.
-MOST = 1200
+    from _spread_cluster import Seen
+
+HOSTS = (1, 2, 4, 8, 16)
 #: MiB above the bundle's; times faster than bytes in a plugin; times a plugin that does nothing.
 MEMORY, PUSH, NOTHINGS = 8.0, 5.0, 10.0
 MANY, MIDDLE = 200, 5.0
-
-
-@dataclass(frozen=True)
-class Case:
-    """One way to send one project to the workers of some hosts."""
-
-    way: Daskbridge | Pushed
-    parcel: Parcel
-    hosts: int = 1
-
-    def __str__(self) -> str:
-        """Name it while it runs."""
-        return f"{self.way.title}, {self.parcel}, {self.hosts} hosts"
-
-
-def run(case: Case, on: Cluster) -> Seen:
-    """Send, check that each worker can import it and that each host has installed it once, take it away."""
-    on.pretend(case.hosts)
-    seen = on.watch(partial(case.way.deliver, on.client, case.parcel))
-    if case.way is not BYTES and case.way is not NOTHING:
-        places = on.client.run(found, case.parcel.module)
-        assert all(places.values()), f"{case}: not every worker can import it"
-    if isinstance(case.way, Daskbridge):
-        check(case, on)
-    case.way.undo(on.client, case.parcel)
-    on.forget(case.parcel.bundle.digest)
-    return seen
-
-
-def check(case: Case, on: Cluster) -> None:
-    """Raise AssertionError unless each host has fetched and installed once, and the scheduler once."""
-    assert isinstance(case.way, Daskbridge)
-    workers = [receipt for receipt in case.way.receipts if receipt.role == "worker"]
-    fetched = Counter(
-        int(receipt.name.partition("-")[0]) % case.hosts for receipt in workers if receipt.source != "cache"
-    )
-    source = "store" if case.way.url else "scheduler"
-    assert {receipt.source for receipt in workers} <= {source, "cache"}, f"{case}: {workers}"
-    assert fetched == Counter(range(case.hosts)), f"{case}: installs per host: {fetched}"
-    for cache in on.caches():
-        assert (cache / "v1" / case.parcel.bundle.digest / "tree").is_dir()
-
-
-Table = dict[Case, list[Seen]]
-
-
-def of_workers(counts: Sequence[int], made: list[Parcel], rounds: int, place: Path) -> dict[int, Table]:
-    """Measure all ways with more and more workers on one host."""
-    ways: list[Daskbridge | Pushed] = [Daskbridge(), DaskbridgeStore(f"file://{place}/store"), BYTES, ZIP]
-    if cause := absent("flyte"):
-        print(f"left out: flyte's way: {cause}")
-    else:
-        ways.append(FLYTE)
-    tables = {}
-    for count in counts:
-        cases = [Case(NOTHING, made[0])]
-        for parcel in made:
-            costly = count * parcel.size > MOST
-            cases += [Case(way, parcel) for way in ways if isinstance(way, Daskbridge) or not costly]
-        with cluster(count, min(count, PROCESSES), place / f"workers-{count}") as on:
-            tables[count] = interleave(cases, rounds, partial(run, on=on))
-        show_workers(count, tables[count])
-    return tables
-
-
-def of_hosts(hosts: Sequence[int], made: list[Parcel], rounds: int, place: Path) -> Table:
-    """Measure our two ways with more and more hosts."""
-    ways = [Daskbridge(), DaskbridgeStore(f"file://{place}/store")]
-    cases = [Case(way, parcel, count) for parcel in made for count in hosts for way in ways]
-    with cluster(max(hosts), max(hosts), place / "hosts") as on:
-        return interleave(cases, rounds, partial(run, on=on))
 
 
 def show_workers(count: int, table: Table) -> None:
@@ -146,9 +59,8 @@ def show_hosts(table: Table) -> None:
     for parcel in dict.fromkeys(case.parcel for case in table):
         better = 0
         for hosts in dict.fromkeys(case.hosts for case in table):
-            direct, store = (
-                seen for case, seen in table.items() if (case.parcel, case.hosts) == (parcel, hosts)
-            )
+            wanted = (parcel, hosts)
+            direct, store = (seen for case, seen in table.items() if (case.parcel, case.hosts) == wanted)
             faster = middle(store, "wall") < middle(direct, "wall")
             better = (better or hosts) if faster else 0
             print(f"  {parcel.size:>6g}{hosts:>7}{cells(direct)}  |{cells(store)}")
@@ -165,7 +77,7 @@ def cells(seen: list[Seen]) -> str:
 
 def middle(seen: list[Seen], what: str) -> float:
     """Return the median of one figure."""
-    return median(getattr(each, what) for each in seen)
+    return float(median(getattr(each, what) for each in seen))
 
 
 def highest(seen: list[Seen]) -> float:
@@ -182,10 +94,8 @@ def promises(tables: dict[int, Table], hosts: Table) -> Iterator[Promise]:
             if type(case.way) is Daskbridge:
                 yield _memory(f"{count} w", case, seen)
         if count == MANY and (ours := walls.get((Daskbridge.title, MIDDLE))):
-            ratio = walls[BYTES.title, MIDDLE] / ours
-            yield Promise(
-                f"{count} w", f"{MIDDLE:g} MB: faster than {BYTES.title}", ratio, PUSH, at_least=True
-            )
+            ratio, words = walls[BYTES.title, MIDDLE] / ours, f"{MIDDLE:g} MB: faster than {BYTES.title}"
+            yield Promise(f"{count} w", words, ratio, PUSH, at_least=True)
             words = f"{MIDDLE:g} MB: times the wall of {NOTHING.title}"
             yield Promise(f"{count} w", words, ours / nothing, NOTHINGS, at_least=False)
     for case, seen in hosts.items():
@@ -206,19 +116,14 @@ def main() -> int:
     parser.add_argument("--workers", nargs="+", type=int, default=[4, 16, 64, MANY])
     parser.add_argument("--sizes", nargs="+", type=float, default=[0.1, MIDDLE, 50.0], help="MB, packed")
     parser.add_argument("--hosts", nargs="+", type=int, default=list(HOSTS))
-    parser.add_argument(
-        "--quick", action="store_true", help="one round, 4 workers, 0.1 and 5 MB, 1 and 4 hosts"
-    )
+    parser.add_argument("--quick", action="store_true", help="one round of the smallest")
     given = parser.parse_args()
     if given.quick:
         given.rounds, given.workers, given.sizes, given.hosts = 1, [4], [0.1, MIDDLE], [1, 4]
     print("\n".join([*describe().values(), compile_packages()]))
     print(f"\nmedians of {given.rounds} interleaved runs")
-    with (
-        TemporaryDirectory(dir=disks()[-1].path, prefix="daskbridge-spread-") as place,
-        parcels(given.sizes) as made,
-    ):
-        tables = of_workers(given.workers, made, given.rounds, Path(place))
+    with TemporaryDirectory(dir=disks()[-1].path) as place, parcels(given.sizes) as made:
+        tables = of_workers(given.workers, made, given.rounds, Path(place), show_workers)
         hosts = of_hosts(given.hosts, made, given.rounds, Path(place))
     show_hosts(hosts)
     print(f"\nload after: {load()}\n")
