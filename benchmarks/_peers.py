@@ -21,8 +21,8 @@ def interpreter(way: str) -> str:
 
 def absent(way: str) -> str | None:
     """Say what keeps a way of packing or installing from being measured here, if anything."""
-    tools = [tool for tool in ("tar", "zstd") if "zstd" in way or tool == "tar"]
-    if "tar" in way.lower() and (missing := [tool for tool in tools if not shutil.which(tool)]):
+    tools = [tool for tool in ("tar", "zstd") if tool in way]
+    if missing := [tool for tool in tools if not shutil.which(tool)]:
         return f"no {' and no '.join(missing)} on this machine"
     if way == "flyte" and importlib.util.find_spec("flyte") is None:
         return "flyte is not installed"
