@@ -34,11 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from _spread_cluster import Seen
+    from _spread_ways import Parcel
 
 HOSTS = (1, 2, 4, 8, 16)
 #: MiB above the bundle's; times faster than bytes in a plugin; times a plugin that does nothing.
 MEMORY, PUSH, NOTHINGS = 8.0, 5.0, 10.0
 MANY, MIDDLE = 200, 5.0
+#: Of two walls, the ratio from which on it is no accident.
+CLEARLY = 0.9
 
 
 def show_workers(count: int, table: Table) -> None:
@@ -61,10 +64,25 @@ def show_hosts(table: Table) -> None:
         for hosts in dict.fromkeys(case.hosts for case in table):
             wanted = (parcel, hosts)
             direct, store = (seen for case, seen in table.items() if (case.parcel, case.hosts) == wanted)
-            faster = middle(store, "wall") < middle(direct, "wall")
+            faster = middle(store, "wall") < CLEARLY * middle(direct, "wall")
             better = (better or hosts) if faster else 0
             print(f"  {parcel.size:>6g}{hosts:>7}{cells(direct)}  |{cells(store)}")
-        print(f"  a store is faster from {better} hosts on" if better else "  a store is not faster")
+        words = (
+            f"a store is clearly faster from {better} hosts on" if better else "a store is not clearly faster"
+        )
+        print(f"  {words}; {each_host(table, parcel)}")
+
+
+def each_host(table: Table, parcel: Parcel) -> str:
+    """Word what one more host that fetches from the scheduler costs that in CPU."""
+    spent = {
+        case.hosts: middle(seen, "scheduler_cpu")
+        for case, seen in table.items()
+        if case.parcel == parcel and type(case.way) is Daskbridge
+    }
+    few, many = min(spent), max(spent)
+    each = (spent[many] - spent[few]) / max(many - few, 1) / parcel.size * 1e3
+    return f"without one each host more costs the scheduler {each:.2f} CPU ms a MB"
 
 
 def cells(seen: list[Seen]) -> str:
