@@ -28,7 +28,7 @@ LIMIT = 120
 FILES = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parcel:
     """A project of ``size`` MB that can't be compressed, in the forms in which it is sent."""
 

@@ -67,10 +67,8 @@ def show_hosts(table: Table) -> None:
             faster = middle(store, "wall") < CLEARLY * middle(direct, "wall")
             better = (better or hosts) if faster else 0
             print(f"  {parcel.size:>6g}{hosts:>7}{cells(direct)}  |{cells(store)}")
-        words = (
-            f"a store is clearly faster from {better} hosts on" if better else "a store is not clearly faster"
-        )
-        print(f"  {words}; {each_host(table, parcel)}")
+        words = f"clearly faster from {better} hosts on" if better else "not clearly faster"
+        print(f"  a store is {words}; {each_host(table, parcel)}")
 
 
 def each_host(table: Table, parcel: Parcel) -> str:
@@ -81,14 +79,14 @@ def each_host(table: Table, parcel: Parcel) -> str:
         if case.parcel == parcel and type(case.way) is Daskbridge
     }
     few, many = min(spent), max(spent)
-    each = (spent[many] - spent[few]) / max(many - few, 1) / parcel.size * 1e3
-    return f"without one each host more costs the scheduler {each:.2f} CPU ms a MB"
+    each = (spent[many] - spent[few]) / max(many - few, 1) * 1e3
+    return f"without one each host more costs the scheduler {each:.1f} CPU ms"
 
 
 def cells(seen: list[Seen]) -> str:
     """Word the figures of all rounds."""
     return (
-        f"{middle(seen, 'wall'):>9.3f}{middle(seen, 'scheduler_cpu'):>11.2f}{middle(seen, 'cpu'):>9.2f}"
+        f"{middle(seen, 'wall'):>9.3f}{middle(seen, 'scheduler_cpu'):>11.3f}{middle(seen, 'cpu'):>9.2f}"
         f"{highest(seen):>9.1f}"
     )
 
