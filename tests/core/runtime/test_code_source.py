@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import threading
 
 import dask.config
@@ -11,7 +10,7 @@ import psutil
 import pytest
 
 from daskbridge import CodeSpec, Dask, WorkerGroup, transient
-from daskbridge.code import build_bundle
+from daskbridge.code import _archive, build_bundle
 from daskbridge.errors import BundleError, RunCancelled
 from daskbridge.node.compress import FORMATS
 
@@ -27,8 +26,7 @@ def test_a_file_loaded_under_a_foreign_name_travels_under_that_name(drive):
         report(found=module.crunch(3))
         """,
         dag="""
-        import os
-        from pathlib import Path
+                from pathlib import Path
         import helper
         from daskbridge import Dask, on_dask
 
@@ -129,18 +127,17 @@ def test_a_cancel_while_the_code_is_packed_ends_the_run_and_leaves_nothing_half_
     nothing_started, tmp_path, monkeypatch
 ):
     (tmp_path / "project").mkdir()
-    with (tmp_path / "project" / "large.bin").open("wb") as file:
-        file.truncate(3 << 20)
+    (tmp_path / "project" / "job.py").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     shelf, packing, look = tmp_path / "daskbridge/v1/packed", threading.Event(), threading.Event()
-    read = os.read
+    add = _archive._Writing.add
 
-    def reading(*arguments):
+    def adding(writing, file):
         packing.set()
         assert look.wait(60)
-        return read(*arguments)
+        return add(writing, file)
 
-    monkeypatch.setattr("os.read", reading)
+    monkeypatch.setattr(_archive._Writing, "add", adding)
     with pytest.raises(RunCancelled, match="cancelled in step 'check'"):
         with transient(Dask(), code=tmp_path / "project", cancel=packing):
             pass
