@@ -95,3 +95,16 @@ def test_a_window_that_would_take_much_memory_is_refused(tmp_path, kind):
     data = compressor.compress(tar(*FILES.items())) + compressor.flush()
     with pytest.raises(BundleRejected, match="damaged"):
         unpack([data], str(tmp_path / "tree"), reference(FILES, format=kind))
+
+
+ENDLESS = {"after the end": tar(*FILES.items()), "instead of a header": b""}
+
+
+@pytest.mark.parametrize("start", ENDLESS.values(), ids=list(ENDLESS))
+def test_zeros_without_end_are_not_read_to_their_end(tmp_path, kind, start):
+    """Tar fills its last record with zeros, 10 KiB at most; a GiB of them is a few KB of zstd."""
+    data = inflated(start, GIB, kind)
+    said, memory, seconds, _ = exploded(tmp_path, data, reference(FILES, format=kind))
+    assert said != "taken"
+    assert memory < 48
+    assert seconds < 0.3
