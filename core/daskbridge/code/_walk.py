@@ -97,15 +97,17 @@ class Walk:
                 return
             if entry.name in {".gitignore", ".daskbridgeignore"}:
                 self._read_rules(here, entry)
+        # what no rule is asked about is most of all, and goes the short way
         plain = not (self._include or here.secret or here.ignored)
-        names = here.names
+        names, above = here.names, here.path
         for entry in entries:
-            if not plain or entry.name in names or entry.is_symlink():
+            name = entry.name
+            if not plain or name in names or entry.is_symlink():
                 self._ask(here, entry)
             elif entry.is_dir(follow_symlinks=False):
-                self._descend(here, entry, f"{here.real}{os.sep}{entry.name}", None, None)
+                self._descend(here, entry, f"{here.real}{os.sep}{name}", None, None)
             else:
-                self._file(here.path + entry.name, entry)
+                self._file(above + name, entry)
 
     def _read_rules(self, here: _Directory, entry: os.DirEntry[str]) -> None:
         found = _some(rules_file(entry.path, here.path + entry.name, here.path))
