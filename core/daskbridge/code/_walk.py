@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daskbridge.code._names import Names
 from daskbridge.code._repository import repository_rules
-from daskbridge.code._rules import BUILT_IN, SECRETS, rules, rules_file, secret
+from daskbridge.code._rules import SECRETS, built_in, rules, rules_file, secret
 from daskbridge.errors import BundleError
 from daskbridge.node.unpack import portable
 
@@ -74,7 +74,7 @@ class Walk:
         self._real_roots = real_roots
         self._exclude = _some(rules("exclude", spec.exclude, numbered=False))
         self._include = _some(rules("include", spec.include, numbered=False))
-        git = (*_some(rules("built-in", BUILT_IN, numbered=False)), *repository_rules(root))
+        git = (built_in(), *repository_rules(root))
         lines = [line for found in (*git, *self._exclude) for _, line in found.lines]
         real = os.path.realpath(root)
         first = _Directory(root, "", real, frozenset({real}), git, (), Names([*SECRETS, *lines]))
