@@ -100,6 +100,10 @@ class Connection:
             msg = f"the scheduler at {address} speaks TLS, and this process has no certificate for it"
             hint = "set Dask's distributed.comm.tls: ca-file, client.cert and client.key"
             raise ProvisioningError(msg, hint=hint) from error
+        except asyncio.CancelledError:  # the start is given up: nobody else knows the client
+            if client is not None:
+                await close_quickly(client, fast=True)
+            raise
 
     async def describe(self) -> ClusterRef:
         """Return the reference with the dashboard's link, or without where the scheduler lacks bokeh."""
