@@ -10,8 +10,6 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import httpx
 
@@ -99,8 +97,8 @@ def serving(home: Path) -> Iterator[Server]:
     with (home / "server.log").open("w") as log:
         process = subprocess.Popen(command, cwd=home, env=os.environ | own, stdout=log, stderr=log)
     try:
-        up = until(lambda: _healthy(server) or process.poll() is not None, bool, START)
-        assert up and process.poll() is None, (home / "server.log").read_text()
+        up = until(lambda: process.poll() is None and _healthy(server), bool, START)
+        assert up, (home / "server.log").read_text()
         yield server
     finally:
         process.terminate()
@@ -113,7 +111,6 @@ def serving(home: Path) -> Iterator[Server]:
 
 def _healthy(server: Server) -> bool:
     try:
-        with urlopen(f"{server.url}/health", timeout=2) as answer:
-            return answer.status == httpx.codes.OK
-    except (URLError, OSError):
+        return httpx.get(f"{server.url}/health", timeout=2).status_code == httpx.codes.OK
+    except httpx.HTTPError:
         return False
