@@ -14,6 +14,7 @@ import pytest
 #: Prefect reads it when it is imported, and must not touch the user's.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="daskbridge-prefect-")
 
+from prefect.logging.handlers import APILogHandler
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_LOGGING_TO_API_BATCH_INTERVAL,
@@ -60,6 +61,7 @@ def server(tmp_path_factory):
     """Give a real server: SQLite, loopback."""
     with serving(tmp_path_factory.mktemp("prefect")) as running:
         yield running
+        APILogHandler.flush()  # before nobody listens any more
 
 
 @pytest.fixture

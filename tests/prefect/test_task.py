@@ -304,7 +304,7 @@ def test_a_start_up_that_takes_too_long_has_a_bound_of_its_own(api, silent):
 
 
 def test_a_map_is_bounded_by_max_clusters(api):
-    lock, running, most = threading.Lock(), [0], [0]
+    lock, pair, running, most = threading.Lock(), threading.Barrier(2, timeout=60), [0], [0]
 
     @on_dask(ONE, code=False, max_clusters=2)
     @task
@@ -312,6 +312,7 @@ def test_a_map_is_bounded_by_max_clusters(api):
         with lock:
             running[0] += 1
             most[0] = max(most[0], running[0])
+        pair.wait()
         result = distributed.get_client().submit(abs, -x).result()
         with lock:
             running[0] -= 1
@@ -319,9 +320,9 @@ def test_a_map_is_bounded_by_max_clusters(api):
 
     @flow
     def main():
-        return one.map(range(5)).result()
+        return one.map(range(6)).result()
 
-    assert main() == [0, 1, 2, 3, 4]
+    assert main() == [0, 1, 2, 3, 4, 5]
     assert most == [2]
 
 
