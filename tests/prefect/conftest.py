@@ -61,7 +61,7 @@ def server(tmp_path_factory):
     """Give a real server: SQLite, loopback."""
     with serving(tmp_path_factory.mktemp("prefect")) as running:
         yield running
-        APILogHandler.flush()  # before nobody listens any more
+        APILogHandler().flush()  # before nobody listens any more
 
 
 @pytest.fixture

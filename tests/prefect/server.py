@@ -59,7 +59,9 @@ class Server:
             over = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
             return bool(runs) and all(run["state_type"] in over for run in runs)
 
-        return until(found, ended)
+        runs = until(found, ended)
+        assert ended(runs), runs
+        return runs
 
     def artifacts(self, task_run: object) -> dict[str, dict[str, Any]]:
         """Return the artifacts of a task run by key; its summary comes last."""
@@ -74,7 +76,9 @@ class Server:
         def found() -> list[dict[str, Any]]:
             return self.ask("logs/filter", logs=filters, sort="TIMESTAMP_ASC")
 
-        return until(found, lambda lines: any(said in line["message"] for line in lines))
+        lines = until(found, lambda lines: any(said in line["message"] for line in lines))
+        assert any(said in line["message"] for line in lines), [line["message"] for line in lines]
+        return lines
 
 
 def until(look: Callable[[], Any], good: Callable[[Any], bool], seconds: float = LATE) -> Any:

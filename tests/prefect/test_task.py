@@ -6,7 +6,9 @@ import asyncio
 import inspect
 import socket
 import threading
+import time
 
+import cloudpickle
 import dask.base
 import distributed
 import pytest
@@ -245,6 +247,42 @@ def test_two_tasks_at_a_time_see_their_own_clusters_each(api, started):
     found = main()
     assert len({*found}) == 2
     assert {*found} == {*started}
+    assert cloudpickle.list_registry_pickle_by_value() == set()
+
+
+def test_hooks_run_after_the_cluster_is_gone_and_may_fail(api, started, ended):
+    heard = []
+
+    def hook(*_):
+        heard.append(ended(started, seconds=0))
+        raise RuntimeError("a hook that fails")
+
+    @ours
+    @task(on_failure=[hook])
+    def failing():
+        raise ValueError("as expected")
+
+    @flow
+    def main():
+        return failing(return_state=True).is_failed()
+
+    assert main()
+    assert heard == [True]
+
+
+def test_an_async_task_that_times_out_leaves_no_cluster(api, started, ended):
+    @ours
+    @task(timeout_seconds=3)
+    async def endless():
+        await distributed.get_client().submit(time.sleep, 60)
+
+    @flow
+    async def main():
+        return (await endless(return_state=True)).name
+
+    assert asyncio.run(main()) == "TimedOut"
+    assert len(started) == 1
+    assert ended(started, seconds=0)
 
 
 def test_no_client_is_left(api):
@@ -271,7 +309,11 @@ def test_a_cluster_that_cannot_start_fails_the_task_with_advice(api):
     assert "ProvisioningError" in told["state"]["message"]
     with pytest.raises(ProvisioningError):
         state.result()
-    api.logs(task_run_id=told["id"], said="hint: ")
+    lines = api.logs(task_run_id=told["id"], said="hint: ")
+    assert sum(line["message"].startswith("hint: ") for line in lines) == 2, "each attempt says what to do"
+    found = api.artifacts(told["id"])
+    assert {*found} == {"dask-summary", "dask-summary-2"}
+    assert "hint: " in found["dask-summary"]["data"]
 
 
 def test_provisioning_counts_as_part_of_the_task(api, silent):

@@ -75,7 +75,8 @@ class Engine:
             while not (await asyncio.wait({self._opening}, timeout=LOOK))[0]:
                 self._go_on(f"in step {self.timeline.current[0]!r}, before the body began")
             self._opening.result()
-        except BaseException:
+        except BaseException as error:
+            self.run.error = error
             await asyncio.shield(self.close("not opened"))
             raise
 
