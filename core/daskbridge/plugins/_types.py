@@ -89,8 +89,8 @@ class Run:
     what its workers print and log. ``progress`` is how many of the tasks that the scheduler knows are
     done and how many it knows, as of a moment ago; None of a cluster that others use, too.
     ``equipment`` is there when a provisioner provisions.
-    While a provisioner provisions, ``tell(words)`` says what it waits for; displays show it. It may
-    set ``hint``: where a person sees why nodes don't come.
+    While a code source is asked or a provisioner provisions, ``tell(words)`` says what is waited for;
+    displays show it. A provisioner may set ``hint``: where a person sees why nodes don't come.
     """
 
     id: str
