@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 #: Prefect reads it when it is imported, and must not touch the user's.
-os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="daskbridge-prefect-")
+_home = tempfile.TemporaryDirectory(prefix="daskbridge-prefect-")
+os.environ["PREFECT_HOME"] = _home.name
 
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import (
@@ -54,6 +55,7 @@ def collected():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+    _home.cleanup()
 
 
 @pytest.fixture(scope="session")
