@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import socket
 import tempfile
 import warnings
@@ -12,8 +13,7 @@ from pathlib import Path
 import pytest
 
 #: Prefect reads it when it is imported, and must not touch the user's.
-_home = tempfile.TemporaryDirectory(prefix="daskbridge-prefect-")
-os.environ["PREFECT_HOME"] = _home.name
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="daskbridge-prefect-")
 
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import (
@@ -55,7 +55,7 @@ def collected():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
-    _home.cleanup()
+    shutil.rmtree(os.environ["PREFECT_HOME"])
 
 
 @pytest.fixture(scope="session")
