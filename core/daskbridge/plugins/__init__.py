@@ -36,6 +36,7 @@ __all__ = [
     "Step",
     "Target",
     "hookimpl",
+    "lazy",
     "plugins",
 ]
 

@@ -52,7 +52,7 @@ class Engine:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.run = Run(uuid.uuid4().hex[:8], options.name or "run", options.topology, provisioner="")
+        self.run = Run(uuid.uuid4().hex[:8], options.name or options.title, options.topology, provisioner="")
         self.timeline = Timeline(self._tell, min(setting("step-interval"), 5.0))
         self.notes: list[str] = []
         #: Set once nothing of the run is left; any thread may look.
@@ -80,7 +80,8 @@ class Engine:
             while not (await asyncio.wait({self._opening}, timeout=LOOK))[0]:
                 self._go_on(f"in step {self.timeline.current[0]!r}, before the body began")
             self._opening.result()
-        except BaseException:
+        except BaseException as error:
+            self.run.error = error
             await asyncio.shield(self.close("not opened"))
             raise
 
