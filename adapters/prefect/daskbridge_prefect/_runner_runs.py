@@ -1,0 +1,276 @@
+"""Follow the task runs of one flow run: launch them, hear of them, and see to those whose worker dies."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import logging
+import pickle
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from prefect.client.schemas.objects import TaskRun
+from prefect.states import AwaitingRetry, Cancelled
+from prefect.utilities.asyncutils import run_coro_as_sync
+
+from daskbridge_prefect._runner_future import DaskFuture, crashed
+from daskbridge_prefect._runner_travel import node_module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from distributed import Client, Future
+    from prefect import Task
+    from prefect.futures import PrefectFuture
+    from prefect.states import State
+
+    from daskbridge_prefect._runner_report import Report
+
+logger = logging.getLogger("daskbridge.prefect")
+
+
+@dataclass
+class Job:
+    """Hold what it takes to launch a task run, until it has ended."""
+
+    run: str
+    task: Task[..., Any]
+    attempt: Any  # the Attempt that travels
+    upstream: list[PrefectFuture[Any]]
+    options: dict[str, Any]
+    future: DaskFuture[Any]
+    attempts: int = 0
+    #: How many times its worker died although Dask's own option ``retries`` allowed for that.
+    forgiven: int = 0
+    deaths: int = 0
+    dask: Future | None = field(default=None, repr=False)
+
+
+class Runs:
+    """Be the one place where the task runs of a runner are followed, in a thread of its own."""
+
+    def __init__(self, client: Client, topic: str, report: Report) -> None:
+        self._client, self._topic, self._report = client, topic, report
+        self._live: dict[str, Job] = {}
+        self._lock = threading.Lock()
+        self._ended: BaseException | None = None
+        self._inbox: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = SimpleQueue()
+        self._timers: deque[threading.Timer] = deque(maxlen=1000)
+        self._thread = threading.Thread(target=self._work, name="daskbridge-prefect", daemon=True)
+        self._thread.start()
+        client.subscribe_topic(topic, self._hear)
+
+    def start(self, job: Job) -> None:
+        """Take a task run on. Raises what ended the cluster if it has ended."""
+        with self._lock:
+            if self._ended is not None:
+                raise self._ended
+            self._live[job.run] = job
+        self._launch(job)
+
+    def cancel(self, future: DaskFuture[Any]) -> bool:
+        """Cancel a task run that has not begun."""
+        run = str(future.task_run_id)
+        with self._lock:
+            job = self._live.get(run)
+            if job is None or run in self._report.unfinished:
+                return False
+            del self._live[run]
+        if job.dask is not None:
+            job.dask.cancel()
+        future.end(Cancelled(message="Cancelled before it began"), whole=True)
+        return True
+
+    def lost(self, error: BaseException) -> None:
+        """End every task run in ``error``: the cluster is gone. Any thread may call; returns at once."""
+        with self._lock:
+            self._ended = error
+        self._inbox.put((self._end_all, (error,)))
+
+    def close(self, why: str, error: BaseException | None) -> int:
+        """End what is left, and this; return how many task runs had not ended."""
+        with self._lock:
+            self._ended = self._ended or error or RuntimeError(why)
+            left = len(self._live)
+        while self._timers:
+            self._timers.pop().cancel()
+        self._inbox.put((self._end_all, (self._ended if error is None else error,)))
+        self._inbox.put(None)
+        self._thread.join()
+        return left
+
+    def _hear(self, event: tuple[float, bytes]) -> None:
+        self._inbox.put((self._told, (event[1],)))
+
+    def _work(self) -> None:
+        while (item := self._inbox.get()) is not None:
+            handle, arguments = item
+            try:
+                handle(*arguments)
+            except Exception:
+                logger.exception("what became of a task run could not be followed")
+
+    def _launch(self, job: Job) -> None:
+        job.attempts += 1
+        key = f"{job.task.name}-{job.run}" + (f"-{job.attempts}" if job.attempts > 1 else "")
+        given = [
+            each.upstream() if isinstance(each, DaskFuture) else _waited_for(each) for each in job.upstream
+        ]
+        run = node_module("_runner_worker").run
+        dask = self._client.submit(run, job.attempt, key, *given, key=key, pure=False, **job.options)
+        job.dask = job.future.dask = dask
+        dask.add_done_callback(lambda done: self._inbox.put((self._done, (job.run, done))))
+
+    def _told(self, packed: bytes) -> None:
+        for kind, item in pickle.loads(packed):  # noqa: S301 -- our own workers made it
+            if kind == "event":
+                self._report.event(item)
+            elif kind == "log":
+                self._report.log(item)
+            elif kind == "end":
+                run, state, whole = item
+                with self._lock:
+                    job = self._live.pop(run, None)
+                self._report.ended(run)
+                if job is not None:
+                    job.dask = None
+                    job.future.end(state, whole=whole)
+            else:
+                run, why = item
+                self._report.set_state(run, crashed(why))
+
+    def _done(self, run: str, dask: Future) -> None:
+        """See to a Dask task that is done although its run has not said that it ended."""
+        with self._lock:
+            job = self._live.get(run)
+        if job is None or job.dask is not dask:
+            return
+        if dask.status == "finished":
+            found = dask.result()
+            if isinstance(found, node_module("_runner_worker").Lost):
+                self._died(job) if found.run == run else self._again_after(job, found.run)
+            else:
+                self._end(job, found)
+            return
+        error = dask.exception() if dask.status == "error" else None
+        why = f"{type(error).__name__}: {error}" if error else f"its Dask task was {dask.status}"
+        if not self._wait_for_upstream(job):
+            self._end(job, crashed(why, error))
+
+    def _again_after(self, job: Job, other: str) -> None:
+        """Launch a task run anew once one that it depends on, whose worker died, has ended."""
+        lost = [each for each in job.upstream if str(each.task_run_id) == other]
+        if lost and isinstance(lost[0], DaskFuture) and lost[0].over:
+            lost[0].dask = None
+        if any(isinstance(each, DaskFuture) and each.lost for each in job.upstream):
+            why = f"the result of task run {other} was lost with its worker; persist_result=True would have kept it"
+            self._end(job, crashed(why))
+        elif not self._wait_for_upstream(job):
+            self._launch(job)
+
+    def _wait_for_upstream(self, job: Job) -> bool:
+        """Launch a task run once all that it depends on has ended, if something has not or has failed."""
+        waiting = [each for each in job.upstream if isinstance(each, DaskFuture) and not each.over]
+        failed = [each for each in job.upstream if isinstance(each, DaskFuture) and _failed(each)]
+        if waiting:
+            waiting[0].add_done_callback(lambda _: self._inbox.put((self._wait_or_launch, (job,))))
+        elif failed and job.attempts == 1:
+            self._launch(job)
+        return bool(waiting or (failed and job.attempts <= 2))  # noqa: PLR2004 -- the first one and this
+
+    def _wait_or_launch(self, job: Job) -> None:
+        if job.run in self._live and not self._wait_for_upstream(job):
+            self._launch(job)
+
+    def _died(self, job: Job) -> None:
+        """Begin the next attempt of a task run whose worker died, if one is left; else it has crashed."""
+        why = "the worker that ran it died"
+        record = self._report.record(job.run, job.task)
+        assert record is not None
+        job.deaths += 1
+        begun = max(int(record.get("run_count") or 0), job.deaths)
+        state = crashed(f"{why} (attempt {begun})")
+        retries = job.task.retries or 0
+        if job.forgiven < job.options.get("retries", 0):
+            job.forgiven += 1
+            delay, left = 0.0, retries
+        elif begun - job.forgiven <= retries and self._may_retry(job.task, record, state):
+            delay, left = _delay(job.task, begun - job.forgiven), retries - (begun - job.forgiven)
+        else:
+            self._end(job, state)
+            return
+        at = datetime.now(UTC) + timedelta(seconds=delay)
+        self._report.set_state(job.run, AwaitingRetry(scheduled_time=at, message=f"{why}; it is tried again"))
+        record = {**(self._report.record(job.run, job.task) or record), "run_count": begun}
+        job.attempt = _replace(job.attempt, again=(record, left, _delays_left(job.task, retries - left)))
+        if not delay:
+            self._launch(job)
+            return
+        timer = threading.Timer(delay, lambda: self._inbox.put((self._wait_or_launch, (job,))))
+        timer.daemon = True
+        self._timers.append(timer)
+        timer.start()
+
+    def _may_retry(self, task: Task[..., Any], record: dict[str, Any], state: State[Any]) -> bool:
+        condition: Any = task.retry_condition_fn
+        if condition is None:
+            return True
+        try:
+            answer = condition(task, TaskRun.model_validate(record), state)
+            return bool(run_coro_as_sync(answer) if inspect.isawaitable(answer) else answer)
+        except Exception:
+            logger.exception("retry_condition_fn of task %r failed, so it is not tried again", task.name)
+            return False
+
+    def _end(self, job: Job, state: State[Any]) -> None:
+        with self._lock:
+            self._live.pop(job.run, None)
+        if state.is_crashed():
+            self._report.set_state(job.run, state, job.task)
+        job.dask = job.future.dask = None
+        job.future.end(state, whole=True)
+
+    def _end_all(self, error: BaseException) -> None:
+        with self._lock:
+            jobs = list(self._live.values())
+            self._live.clear()
+        for run in self._report.unfinished:
+            self._report.set_state(run, crashed(str(error), error))
+        for job in jobs:
+            job.dask = job.future.dask = None
+            job.future.end(crashed(str(error), error), whole=True)
+
+
+def _failed(future: DaskFuture[Any]) -> bool:
+    return future.over and not future.unpacked().is_completed()
+
+
+def _waited_for(future: PrefectFuture[Any]) -> Any:  # noqa: ANN401 -- a state that travels
+    """Return the state of a future that is no cluster's, once it has ended."""
+    import cloudpickle
+
+    future.wait()
+    return node_module("_runner_worker").Sent(cloudpickle.dumps(future.state))
+
+
+def _replace(attempt: Any, **changes: Any) -> Any:  # noqa: ANN401 -- an Attempt
+    from dataclasses import replace
+
+    return replace(attempt, **changes)
+
+
+def _delay(task: Task[..., Any], retry: int) -> float:
+    """Return the seconds before a task's ``retry``-th retry."""
+    delays: Any = task.retry_delay_seconds or 0
+    return float(delays[min(retry, len(delays)) - 1] if isinstance(delays, list | tuple) else delays)
+
+
+def _delays_left(task: Task[..., Any], used: int) -> Any:  # noqa: ANN401 -- as Prefect has them
+    delays: Any = task.retry_delay_seconds
+    if not isinstance(delays, list | tuple):
+        return delays
+    return list(delays[used:]) or list(delays[-1:])
