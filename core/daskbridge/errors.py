@@ -75,6 +75,10 @@ class ScopeError(DaskbridgeError):
     """Report a scope in which this process can't share a cluster."""
 
 
+class InsideDaskTask(DaskbridgeError):
+    """Refuse a cluster inside a task of another Dask cluster, where ``get_client()`` reaches that one."""
+
+
 class ClusterLost(DaskbridgeError):
     """End a body whose scheduler died or was replaced: the new one knows neither code nor data."""
 

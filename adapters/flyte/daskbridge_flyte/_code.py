@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import flyte
 
-from daskbridge.code import InstalledCode, adopt_archive, default_spec, explain_import, is_installed
+from daskbridge.code import InstalledCode, adopt_archive, explain_import, module_spec
 from daskbridge.errors import CodeNotDelivered
 
 if TYPE_CHECKING:
@@ -32,8 +31,7 @@ def code_source(run: Run) -> CodeBundle | CodeSpec | InstalledCode | bool:
     """
     context, module = flyte.ctx(), _task_module(run)
     if not context.is_in_cluster():
-        root = _import_root(module)
-        return False if root and is_installed(root) else default_spec(root)
+        return module_spec(module)
     bundle = context.code_bundle
     if bundle is None:
         return InstalledCode([module]) if module else False
@@ -66,12 +64,3 @@ def _adopt(url: str, root: Path) -> CodeBundle:
             msg = f"the task's code bundle is neither at {root / name} nor can it be fetched: {error}"
             raise CodeNotDelivered(msg) from error
         return adopt_archive(Path(directory, name), root=root)
-
-
-def _import_root(module: str | None) -> Path | None:
-    """Return the directory on ``sys.path`` that a module came from; None for a script or a prompt."""
-    file = getattr(sys.modules.get(module), "__file__", None) if module else None
-    if module is None or file is None:
-        return None
-    place = Path(file).absolute()
-    return place.parents[module.count(".") + (place.name == "__init__.py")]

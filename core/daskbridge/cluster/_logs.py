@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    Logs = logging.Logger | logging.LoggerAdapter[Any]
+
 #: Lines kept of each worker, for the story of its end.
 KEPT = 50
 
@@ -18,13 +20,14 @@ logger = logging.getLogger("daskbridge.worker")
 
 
 class LogReceiver:
-    """Log each worker's lines under ``daskbridge.worker`` with the worker's name; on the core's loop.
+    """Log each worker's lines with the worker's name, on the core's loop.
 
-    A program that has not configured logging at all sees them on stderr, as it would see the
-    prints of threads of its own.
+    They go to ``to``, an orchestrator's logger, or else to ``daskbridge.worker``. There, a program that
+    has not configured logging at all sees them on stderr, as it would see the prints of threads of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, to: Logs | None = None) -> None:
+        self._to = to
         self.batches: dict[str, int] = defaultdict(int)
         self.last: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=KEPT))
 
@@ -53,7 +56,9 @@ class LogReceiver:
             self._emit(logging.WARNING, worker, f"{dropped} lines dropped (daskbridge.log-rate)")
 
     def _emit(self, level: int, worker: str, text: str) -> None:
-        if logger.hasHandlers():
+        if self._to is not None:
+            self._to.log(level, "[%s] %s", worker, text)
+        elif logger.hasHandlers():
             # handle(), not log(): the worker's levels have decided already, and a print has none
             arguments = (logger.name, level, "", 0, "[%s] %s", (worker, text), None)
             logger.handle(logger.makeRecord(*arguments, extra={"worker": worker}))

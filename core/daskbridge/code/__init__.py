@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from daskbridge.code._explain import explain_import
     from daskbridge.code._installed import InstalledCode
     from daskbridge.code._manifest import Entry, Manifest
+    from daskbridge.code._module import module_spec
     from daskbridge.code._project import default_spec, is_installed, project_spec
     from daskbridge.code._scan import Selection, scan
     from daskbridge.code._spec import CodeSpec, Root
@@ -45,6 +46,7 @@ __all__ = [
     "forget_code",
     "forget_comparison",
     "is_installed",
+    "module_spec",
     "project_spec",
     "publish",
     "receipts",
@@ -77,6 +79,7 @@ __getattr__, __dir__ = lazy(
         "forget_code": "daskbridge.code._sync",
         "forget_comparison": "daskbridge.code._compare",
         "is_installed": "daskbridge.code._project",
+        "module_spec": "daskbridge.code._module",
         "project_spec": "daskbridge.code._project",
         "publish": "daskbridge.code._store",
         "receipts": "daskbridge.code._sync",

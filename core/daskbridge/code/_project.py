@@ -75,6 +75,15 @@ def refuse(root: Path) -> None:
         raise BundleError(msg, hint="name the directory that holds your own modules")
 
 
+def is_too_wide(root: Path) -> bool:
+    """Tell whether a directory can't be one project, as the home directory and what lies above it."""
+    try:
+        refuse(root)
+    except BundleError:
+        return True
+    return False
+
+
 def _too_wide() -> list[tuple[Path, str]]:
     temporary = {Path(place).resolve() for place in (tempfile.gettempdir(), *_TEMPORARY)}
     return [

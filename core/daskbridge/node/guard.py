@@ -22,7 +22,8 @@ class RunGuard(Travels, SchedulerPlugin):
     exclusive cluster a late worker that differs in what breaks pickling is removed before it gets a
     task: nothing is unpickled there. Any other difference is reported.
     ``alive`` names the operation by which the driver asks whether this scheduler is still the one
-    that it equipped: a replaced one does not know it. An end that somebody asks for, as
+    that it equipped: a replaced one does not know it. On an exclusive cluster the answer is how many of
+    the known tasks are done, and how many are known. An end that somebody asks for, as
     ``Client.shutdown()`` does, is reported, too: it is no loss.
     """
 
@@ -39,10 +40,10 @@ class RunGuard(Travels, SchedulerPlugin):
         """Learn who is there, and answer the driver's question from now on."""
         self._names = {address: str(state.name) for address, state in scheduler.workers.items()}
 
-        def alive(*, leave: bool = False) -> bool:
+        def alive(*, leave: bool = False) -> bool | tuple[int, int]:
             if leave:
                 del scheduler.handlers[self.alive]
-            return True
+            return _progress(scheduler) if self.exclusive else True
 
         scheduler.handlers[self.alive] = alive
         if self.exclusive:
@@ -74,3 +75,13 @@ class RunGuard(Travels, SchedulerPlugin):
         scheduler.log_event(
             TOPIC, {"kind": "worker-left", "address": worker, "name": name, "why": stimulus_id}
         )
+
+
+def _progress(scheduler: Scheduler) -> tuple[int, int]:
+    """Count tasks, by groups: their number does not grow with that of the tasks."""
+    done = known = 0
+    for group in scheduler.task_groups.values():
+        states = group.states
+        known += sum(states.values())
+        done += sum(states[state] for state in ("memory", "released", "erred", "forgotten"))
+    return done, known

@@ -96,6 +96,8 @@ class Plugins:
             identity=partial(impl.guard, found.identity),
             code_root=partial(impl.guard, found.code_root),
             flow=partial(impl.guard, found.flow),
+            flow_open=partial(impl.guard, found.flow_open),
+            logger=lambda run: impl.guard(lambda: found.logger(run)),
         )
 
     def topology(self, topology: Dask, target: Target) -> Dask:

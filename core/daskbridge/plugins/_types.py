@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from daskbridge.plugins._provisioner import ClusterRef
     from daskbridge.topology import Dask
+
+    Logs = logging.Logger | logging.LoggerAdapter[Any]
 
 
 @runtime_checkable
@@ -82,6 +85,9 @@ class Run:
     ``code_root`` is where the orchestrator says that the user's project lies, if it knows;
     ``entry`` is the module of the decorated function, which nodes must be able to import. When
     the run closes, ``steps`` are all that it took and ``error`` is what its body ended in, if any.
+    ``shared`` is a run without a body: a cluster that several others use. ``logger`` gets what its
+    workers print and log. ``progress`` is how many of the tasks that the scheduler knows are done and
+    how many it knows, as of a moment ago; None of a cluster that others use, too.
     ``equipment`` is there when a provisioner provisions.
     While a provisioner provisions, ``tell(words)`` says what it waits for; displays show it. It may
     set ``hint``: where a person sees why nodes don't come.
@@ -97,6 +103,9 @@ class Run:
     ref: ClusterRef | None = None
     steps: tuple[Step, ...] = ()
     error: BaseException | None = None
+    shared: bool = False
+    logger: Logs | None = None
+    progress: tuple[int, int] | None = None
     equipment: Equipment = field(default_factory=Equipment, repr=False)
     tell: Callable[[str], None] = _nothing
     hint: str = ""
@@ -109,10 +118,14 @@ class Orchestrator:
     ``detect()`` is true inside a task of this orchestrator; it must be cheap and must not import
     it (look at ``sys.modules`` or the environment). ``identity()`` names the run, ``code_root()``
     the user's project, ``flow()`` is the id of the flow run that this task belongs to, for clusters
-    that the tasks of a flow share within a process; None where unknown. ``on_ready(run)`` is called
-    as soon as the cluster can be used, to publish its links at once: a transient dashboard is dead
-    by the end. ``on_close(run)`` is called after the cluster ended, or was left to others. Both are
-    isolated: their errors are logged.
+    that the tasks of a flow share within a process; None where unknown. ``flow_open()`` returns a
+    function that tells, from any thread, whether that flow run still goes on in this process: a shared
+    cluster then ends with it, not with the last task that is in. ``logger(run)`` is the logger, or
+    an adapter of one, for what workers print and log; None for ``daskbridge.worker``.
+
+    ``on_ready(run)`` is called as soon as the cluster can be used, to publish its links at once: a
+    transient dashboard is dead by the end. ``on_close(run)`` is called after the cluster ended, or was
+    left to others. Both are isolated: their errors are logged.
     """
 
     name: str
@@ -122,6 +135,8 @@ class Orchestrator:
     on_ready: Callable[[Run], None] = _nothing
     on_close: Callable[[Run], None] = _nothing
     flow: Callable[[], str | None] = _nothing
+    flow_open: Callable[[], Callable[[], bool] | None] = _nothing
+    logger: Callable[[Run], Logs | None] = _nothing
 
 
 @dataclass(frozen=True)

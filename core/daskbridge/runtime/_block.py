@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from daskbridge.runtime import _current
 from daskbridge.runtime._cluster import Cluster
 from daskbridge.runtime._engine import ASIDE
 from daskbridge.runtime._loop import LoopThread
+from daskbridge.runtime._nested import refuse_inside_dask
 from daskbridge.runtime._sharing import engine_for
 from daskbridge.runtime._signals import SigtermRaises
 from daskbridge.runtime._strays import close_quickly, close_strays, own, spare, strays
@@ -38,7 +40,9 @@ class Transient:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._entered = self._begun = self._asked = False
+        self._entered = self._begun = self._asked = self._cancelled = False
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelling = 0
         self._stack = ExitStack()
         self._engine: Engine
         self._loop: LoopThread
@@ -77,9 +81,7 @@ class Transient:
             self._engine = await in_thread(lambda: engine_for(self._options))
             self._loop = await in_thread(LoopThread.acquire, late=lambda _: LoopThread.release())
         self._begin(asyncio.get_running_loop())
-        task = asyncio.current_task()
-        assert task is not None
-        self._task, self._cancelling, self._cancelled = task, task.cancelling(), False
+        self._owned_by(asyncio.current_task())
         try:
             await self._on_core(self._engine.open())
             if self._options.asynchronous is False:
@@ -112,12 +114,32 @@ class Transient:
         if self._begun:
             self._engine.request_close()
 
+    def step_aside(self) -> None:
+        """Give ``get_client()`` back to whoever had it before; :meth:`Cluster.context` takes it again."""
+        assert self._client is not None
+        _current.make_other_current(self._client, self._current)
+        self._task = None  # nobody is to be cancelled
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Let a lost cluster or a cancel interrupt the calling task, and only meanwhile."""
+        self._owned_by(asyncio.current_task())
+        try:
+            yield
+        finally:
+            self._task = None
+
+    def _owned_by(self, task: asyncio.Task[Any] | None) -> None:
+        assert task is not None
+        self._task, self._cancelling = task, task.cancelling()
+
     @contextmanager
     def _entering(self) -> Iterator[None]:
+        refuse_inside_dask()
         if self._entered:
             msg = "this block is entered already; call transient() once for each block that overlaps"
             raise RuntimeError(msg)
-        self._entered, self._begun, self._asked = True, False, False
+        self._entered, self._begun, self._asked, self._cancelled = True, False, False, False
         try:
             yield
         except BaseException:
@@ -174,8 +196,9 @@ class Transient:
             self._options.on_interrupt()
 
     def _cancel_body(self) -> None:
-        self._cancelled = True
-        self._task.cancel()
+        if self._task is not None:
+            self._cancelled = True
+            self._task.cancel()
 
     def _drop(self) -> list[Future[None]]:
         """Begin to close the body's clients: their futures are cancelled, they do not try to reconnect."""
@@ -190,6 +213,10 @@ class Transient:
     def _leave(self, error: BaseException | None) -> None:
         if os.getpid() != self._pid:
             return  # a forked child: the run is its parent's
+        if self._loop.here():
+            # a generator that nobody holds any more is closed by whatever thread collects it
+            threading.Thread(target=self._leave, args=(error,), name="daskbridge-leave").start()
+            return
         self._reset()
         with _noting(error), self._stack:
             try:
@@ -217,10 +244,11 @@ class Transient:
         cancelled |= await apatiently(asyncio.ensure_future(LoopThread.arelease()))
         with _noting(error), self._stack:
             finishing.result()
-        verdict = self._engine.verdict
+        verdict, task = self._engine.verdict, self._task or asyncio.current_task()
+        assert task is not None
         if self._cancelled:  # by us: the caller must not see it as a cancellation
-            self._task.uncancel()
-        if self._task.cancelling() > self._cancelling:
+            task.uncancel()
+        if task.cancelling() > self._cancelling:
             if cancelled:
                 raise asyncio.CancelledError
         elif verdict is not None and not isinstance(error, LEAVING):

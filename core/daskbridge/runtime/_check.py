@@ -57,6 +57,7 @@ def check_run(options: Options, run: Run) -> Checked:
     if orchestrator is not None:
         run.orchestrator, run.code_root = orchestrator.name, orchestrator.code_root()
         run.name = options.name or orchestrator.identity() or run.name
+        run.logger = orchestrator.logger(run)
     provisioner = options.resolve()
     run.provisioner = provisioner.name
     run.topology = plugins().topology(options.topology, provisioner)

@@ -45,7 +45,7 @@ class Connection:
         #: Whether the nodes have been started with all that they need.
         self.equipped: bool = getattr(handle, "equipped", False)
         self.run = run
-        self.logs = LogReceiver()
+        self.logs = LogReceiver(run.logger)
         self.arrivals = Arrivals(self)
         self.environment = Environment(self)
         self.code: CodeBundle | InstalledCode | None = None
@@ -100,6 +100,10 @@ class Connection:
             msg = f"the scheduler at {address} speaks TLS, and this process has no certificate for it"
             hint = "set Dask's distributed.comm.tls: ca-file, client.cert and client.key"
             raise ProvisioningError(msg, hint=hint) from error
+        except asyncio.CancelledError:  # the start is given up: nobody else knows the client
+            if client is not None:
+                await close_quickly(client, fast=True)
+            raise
 
     async def describe(self) -> ClusterRef:
         """Return the reference with the dashboard's link, or without where the scheduler lacks bokeh."""
@@ -137,7 +141,7 @@ class Connection:
         if self.handle.ref.exclusive and setting("forward-logs"):
             self.logs.listen(self.client)
             if not self.equipped:
-                await self.client.register_plugin(forward_logs())
+                await self.client.register_plugin(forward_logs(self.run))
         for item in plugins:
             await self._register(item.plugin, item.name)
 
@@ -179,6 +183,10 @@ class Connection:
     async def alive(self) -> bool:
         """Ask whether this is still the scheduler that we equipped. Raises OSError if none answers."""
         reply = await getattr(self.client.scheduler, self._alive)()
+        if isinstance(reply, (list, tuple)):  # of a scheduler of our own
+            done, known = reply
+            self.run.progress = (done, known) if self.handle.ref.exclusive else None
+            return True
         return reply is True
 
     async def explain(self, error: BaseException) -> None:

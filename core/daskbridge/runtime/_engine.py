@@ -48,7 +48,7 @@ class Engine:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.run = Run(uuid.uuid4().hex[:8], options.name or "run", options.topology, provisioner="")
+        self.run = Run(uuid.uuid4().hex[:8], options.name or options.title, options.topology, provisioner="")
         self.timeline = Timeline(self._tell, min(setting("step-interval"), 5.0))
         self.notes: list[str] = []
         #: Set once nothing of the run is left; any thread may look.

@@ -39,7 +39,7 @@ def equipment(run: Run, code: CodeBundle | InstalledCode | None) -> Equipment:
         scheduler.append(DownloadCodeBundleSchedulerPlugin(code.reference, archive=archive))
         workers.append(DownloadCodeBundleWorkerPlugin(code.reference))
     if setting("forward-logs"):
-        workers.append(forward_logs())
+        workers.append(forward_logs(run))
     return Equipment(tuple(scheduler), tuple(workers))
 
 
@@ -57,12 +57,15 @@ def alive(run: Run) -> str:
     return f"daskbridge_alive_{run.id}"
 
 
-def forward_logs() -> ForwardLogs:
-    """Return the plugin that brings workers' lines to the driver, within the rate of the settings."""
+def forward_logs(run: Run) -> ForwardLogs:
+    """Return the plugin that brings workers' lines to the driver, within the rate of the settings.
+
+    They log at the level of where their lines go: the root logger's, or that of the orchestrator's.
+    """
     from daskbridge.node.logs import ForwardLogs
 
     return ForwardLogs(
-        level=logging.getLogger().level,
+        level=logging.getLogger().level if run.logger is None else run.logger.getEffectiveLevel(),
         rate=setting("log-rate"),
         burst=setting("log-burst"),
         driver=(socket.gethostname(), os.getpid()),

@@ -74,6 +74,11 @@ class LoopThread:
                 await asyncio.sleep(LOOK)
 
     @classmethod
+    def drop(cls) -> None:
+        """Do the same as :meth:`release` on the loop itself, which can't wait for its own end."""
+        cls._give_up()
+
+    @classmethod
     def forget(cls) -> None:
         """Start afresh in a forked child: the thread is not there, and the lock may be held for ever."""
         cls._lock, cls._current, cls._users = threading.Lock(), None, 0
@@ -81,6 +86,10 @@ class LoopThread:
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine on the loop, from another thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def here(self) -> bool:
+        """Tell whether the caller runs in this thread."""
+        return threading.current_thread() is self._thread
 
     def end(self) -> threading.Thread:
         """End the loop; return its thread, which then ends, too."""

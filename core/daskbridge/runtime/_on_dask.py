@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
-from daskbridge.runtime._block import Transient
+from daskbridge.runtime._calls import Calls, wrapped
 from daskbridge.runtime._options import Options
-from daskbridge.runtime._results import refuse_remains
+from daskbridge.runtime._sizing import Sizing
+from daskbridge.runtime._turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +25,7 @@ R = TypeVar("R")
 
 
 def on_dask(  # noqa: PLR0913 -- each but the first is an option
-    topology: Dask,
+    topology: Dask | Callable[..., Dask],
     *,
     provisioner: str | Provisioner | None = None,
     code: bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None = None,
@@ -34,17 +33,23 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
     name: str = "",
     asynchronous: bool | None = None,
     scope: Scope = "task",
+    max_clusters: int | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a function so that each call runs with a cluster that is gone when it returns.
 
     Each call has one of its own, or with ``scope=`` shares one with other calls and blocks.
-    Works on synchronous and on ``async`` functions and keeps signature and types; the arguments
-    are those of :func:`~daskbridge.transient`. In the body ``distributed.get_client()`` gives the
-    client. A returned future or persisted collection raises
-    :class:`~daskbridge.errors.ResultOutlivesCluster` while the cluster is still there.
+    Works on synchronous and ``async`` functions and on generators of both kinds, and keeps signature
+    and types; the arguments are those of :func:`~daskbridge.transient`. In the body
+    ``distributed.get_client()`` gives the client. A returned future or persisted collection raises
+    :class:`~daskbridge.errors.ResultOutlivesCluster` while the cluster is still there. A generator's
+    cluster starts with its first step and is gone when it ends or is closed.
 
-    The topology is checked when the decorator is applied. Raises TypeError for a generator
-    function, whose body would outlive the call.
+    ``topology`` may be a function that returns the topology of one call: it gets those of the call's
+    arguments that it names. ``max_clusters`` is how many calls may run at a time in this process;
+    others wait for their turn, first come, first served.
+
+    The topology is checked when the decorator is applied; one that depends on arguments, in each call
+    before anything starts.
 
     >>> from daskbridge import Dask, WorkerGroup, on_dask
     >>> @on_dask(Dask(workers=WorkerGroup(2)))
@@ -55,33 +60,23 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
     >>> total(4)
     10
     """
-    options = Options(topology, provisioner, code, cancel, name, asynchronous=asynchronous, scope=scope)
+    by_call = callable(topology) and not isinstance(topology, type)
+    options = Options(
+        cast("Dask", topology),
+        provisioner,
+        code,
+        cancel,
+        name,
+        asynchronous=asynchronous,
+        scope=scope,
+        by_call=by_call,
+    )
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            msg = (
-                f"on_dask got the generator function {function.__qualname__};"
-                " expected a function that returns:"
-                " open the cluster around the loop with transient()"
-            )
-            raise TypeError(msg)
         title = getattr(function, "__qualname__", repr(function))
-        own = replace(options, name=name or title, entry=getattr(function, "__module__", None))
-
-        @wraps(function)
-        def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            with Transient(own):
-                result = function(*args, **kwargs)
-                refuse_remains(result)
-                return result
-
-        @wraps(function)
-        async def arun(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 -- what the coroutine returns
-            async with Transient(own):
-                result = await cast("Any", function)(*args, **kwargs)
-                refuse_remains(result)
-                return result
-
-        return cast("Callable[P, R]", arun) if inspect.iscoroutinefunction(function) else run
+        own = replace(options, title=title, entry=getattr(function, "__module__", None))
+        sizing = Sizing(cast("Callable[..., Dask]", topology), function) if by_call else None
+        turns = Turns(max_clusters, title) if max_clusters is not None else None
+        return cast("Callable[P, R]", wrapped(function, Calls(own, sizing, turns)))
 
     return decorate

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from daskbridge.errors import ProvisioningError
-from daskbridge.runtime._scope import check_scope
+from daskbridge.runtime._scope import check_scope, check_topology
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ class Event(Protocol):
 class Options:
     """Carry the arguments of :func:`~daskbridge.transient`, which documents them.
 
-    ``entry`` names the module of a decorated function: nodes must be able to import it.
+    ``entry`` names the module of a decorated function: nodes must be able to import it. ``title`` is the
+    run's name where neither the user nor an orchestrator has one. With ``by_call`` the topology is still
+    to be made of a call's arguments, and is not looked at.
     """
 
     topology: Dask
@@ -42,17 +44,23 @@ class Options:
     entry: str | None = None
     asynchronous: bool | None = None
     scope: Scope = "task"
+    by_call: bool = False
+    title: str = "run"
 
     def __post_init__(self) -> None:
         from daskbridge.serialization import check
         from daskbridge.topology import Dask
 
-        _refuse(self.topology, isinstance(self.topology, Dask), "topology", "daskbridge.Dask(...)")
+        fits = self.by_call or isinstance(self.topology, Dask)
+        _refuse(self.topology, fits, "topology", "daskbridge.Dask(...)")
         is_event = callable(getattr(self.cancel, "is_set", None))
         _refuse(self.cancel, self.cancel is None or is_event, "cancel", "an event such as threading.Event()")
         _refuse(self.name, isinstance(self.name, str), "name", "a string")
         _refuse(self.scope, isinstance(self.scope, str), "scope", "'task', 'flow' or 'process'")
-        check_scope(self.scope, self.topology)
+        check_scope(self.scope)
+        if self.by_call:
+            return
+        check_topology(self.scope, self.topology)
         if not (self.provisioner is None and in_kubernetes()):
             provisioner = self.resolve()
             check(self.topology, provisioner)

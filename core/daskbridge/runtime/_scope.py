@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from daskbridge.errors import PluginError, ScopeError, TopologyError, unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daskbridge.plugins import Orchestrator, Provisioner, Run
     from daskbridge.runtime._options import Options
     from daskbridge.topology import Dask
@@ -32,18 +34,21 @@ class Share:
     topology: str
     provisioner: str | int
     options: Options = field(compare=False, repr=False)
+    #: Tells whether the flow run goes on, where that can be told; the cluster ends with it.
+    open: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"flow run {self.id}" if self.scope == "flow" else f"process {self.id}"
 
 
-def check_scope(scope: object, topology: Dask) -> None:
-    """Raise ValueError for an unknown scope, TopologyError for a topology that can't be compared.
-
-    Called at definition.
-    """
+def check_scope(scope: object) -> None:
+    """Raise ValueError for an unknown scope; called at definition."""
     if scope not in SCOPES:
         raise ValueError(unknown("scope", scope, SCOPES))
+
+
+def check_topology(scope: Scope, topology: Dask) -> None:
+    """Raise TopologyError for a topology by which blocks can't share a cluster; called at definition."""
     if scope != "task":
         _digest(topology)
 
@@ -64,6 +69,7 @@ def share_of(
         _digest(run.topology),
         provisioner.name if by_name else id(provisioner),
         options,
+        orchestrator.flow_open() if orchestrator and options.scope == "flow" else None,
     )
     # what a block brings of its own is not the cluster's; the topology goes through the plugins again
     own = replace(

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from daskbridge.errors import CodeNotDelivered, DaskbridgeError
 from daskbridge.runtime._engine import LOOK, Engine
+from daskbridge.runtime._flow import Hold
 from daskbridge.runtime._watch import ASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daskbridge.code import CodeBundle, InstalledCode
+    from daskbridge.runtime._options import Options
     from daskbridge.runtime._scope import Share
 
 #: Those that a block may join, or whose end it waits for. Touched on the core's loop only.
@@ -57,7 +59,8 @@ class SharedCluster:
         self.blocks: dict[str, tuple[str, ...] | None] = {}
         #: Set once the last block is out.
         self.ending: asyncio.Task[None] | None = None
-        self._lost = self._shut = False
+        self._lost = self._shut = self._given_up = False
+        self._hold = Hold(share.open) if share.open is not None else None
         self._opening = asyncio.ensure_future(self._start())
 
     def admit(self, block: str, code: CodeBundle | InstalledCode | None) -> None:
@@ -93,14 +96,30 @@ class SharedCluster:
             return "somebody shut its scheduler down"
         return await self.engine.handle.failure()
 
+    @property
+    def held(self) -> bool:
+        """Tell whether a flow run holds it, which may bring more blocks."""
+        return self._hold is not None and not self._given_up and self._hold.lasts
+
     async def leave(self, block: str) -> None:
-        """Count a block out; the last one ends the cluster, and waits for that end."""
+        """Count a block out; the last one ends the cluster, and waits for that end.
+
+        Unless a flow run holds it, which may bring more.
+        """
         self.blocks.pop(block, None)
         if self.blocks:
+            return
+        if self._hold is not None and self.held:
+            self._hold.begin(wanted=lambda: not self._given_up, release=self._released)
             return
         if self.ending is None:
             self.ending = asyncio.ensure_future(self._end())
         await asyncio.shield(self.ending)
+
+    async def _released(self) -> None:
+        """End it, unless somebody is still in, who will."""
+        if not self.blocks:
+            await self.leave("")
 
     async def _answers(self) -> bool:
         """Ask the scheduler; one that can't be reached is waited for, until the cluster's watch decides."""
@@ -144,12 +163,17 @@ class SharedCluster:
 
     def _give_up(self) -> None:
         """Let the next block start a new cluster."""
+        self._given_up = True
         if _open.get(self.share) is self:
             del _open[self.share]
 
 
 class _Unpublished(Engine):
     """Keep a cluster's own steps from the orchestrator: it hears of each block."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self.run.shared = True
 
     async def _publish(self, when: str) -> None:
         """Do nothing."""

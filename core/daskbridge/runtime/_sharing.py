@@ -85,8 +85,8 @@ class SharedHandle:
         await self._cluster.leave(self._block)
 
     def request_close(self) -> None:
-        """Ask for the end, unless others use the cluster."""
-        if not self._cluster.blocks.keys() - {self._block}:
+        """Ask for the end, unless others use the cluster or may come."""
+        if not self._cluster.blocks.keys() - {self._block} and not self._cluster.held:
             self._handle.request_close()
 
 

@@ -41,6 +41,8 @@ class SigtermRaises:
             return
         self._counted = False
         SigtermRaises.blocks -= 1
+        if threading.current_thread() is not threading.main_thread():
+            return  # a generator that was collected there: only the main thread may set handlers
         if SigtermRaises.blocks == 0 and signal.getsignal(signal.SIGTERM) in {_leave, signal.SIG_IGN}:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)  # unless the body has installed one of its own
 
