@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 import weakref
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -99,6 +99,7 @@ class DaskTaskRunner(TaskRunner[DaskFuture[Any]]):
         self._cluster: Cluster | None = None
         self._client: Client | None = None
         self._runs: Runs | None = None
+        self._flow_run: FlowRunContext | None = None
         self._packed: list[tuple[tuple[Any, Any], str]] = []
         self._tasks: weakref.WeakKeyDictionary[Any, bytes | str] = weakref.WeakKeyDictionary()
         self._topic = f"daskbridge-prefect-{uuid4().hex[:12]}"
@@ -160,11 +161,12 @@ class DaskTaskRunner(TaskRunner[DaskFuture[Any]]):
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401 -- the protocol's
         try:
             if self._runs is not None:
-                left = self._runs.close("the flow run ended first", error)
+                left = self._runs.close()
                 if left and error is None:
                     told = "%d task runs had not ended when their flow did; wait for their futures in the flow"
                     self.logger.warning(told, left)
-            self._stack.__exit__(kind, error, trace)
+            with self._flow_run or nullcontext():  # left by now; what is published of the cluster belongs to it
+                self._stack.__exit__(kind, error, trace)
         finally:
             self._reset()
             super().__exit__(kind, error, trace)
@@ -188,6 +190,8 @@ class DaskTaskRunner(TaskRunner[DaskFuture[Any]]):
 
                 own = {"security": cluster.security, "set_as_default": False, **given.client_kwargs}
                 client = stack.enter_context(Client(cluster.scheduler_address, **own))
+            flow_run = FlowRunContext.get()
+            self._flow_run = flow_run.model_copy() if flow_run else None
             report = Report()
             stack.callback(report.flush)
             self._equip(client, stack)

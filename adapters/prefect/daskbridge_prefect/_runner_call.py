@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 from prefect.futures import PrefectFuture
+from prefect.utilities.annotations import BaseAnnotation
 from prefect.utilities.engine import collect_task_run_inputs_sync
 
 from ._runner_context import own_context
@@ -56,6 +57,12 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] -- cloudpickle has no
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
         self.found: dict[int, PrefectFuture[Any]] = {}
         self._places: dict[int, int] = {}
+
+    def reducer_override(self, value: object) -> Any:  # noqa: ANN401 -- the protocol's
+        """Pickle annotations such as ``allow_failure`` as what they are: Prefect's own way nests their value."""
+        if isinstance(value, BaseAnnotation):
+            return type(value), (value.unwrap(),)
+        return super().reducer_override(value)
 
     def persistent_id(self, value: object) -> int | None:
         """Number the futures in the order in which they are found."""

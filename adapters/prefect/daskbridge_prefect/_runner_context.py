@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
-    from prefect import Task
+    from prefect import Flow, Task
 
 #: What differs from task to task; the rest is the flow run's.
 OWN = ("task_run_context", "tags_context", "asset_context")
@@ -38,27 +38,32 @@ def pack_flow(runner: Any) -> bytes:  # noqa: ANN401 -- the runner that stands f
     """Pickle what all tasks of this flow run have in common; costs tens of milliseconds."""
     context = {name: part for name, part in serialize_context().items() if name not in OWN}
     flow_run = context.get("flow_run_context")
-    flow = flow_run.get("flow") if flow_run else None
-    if flow is not None:
-        flow = copy.copy(flow)
-        flow.task_runner = runner  # ours holds a cluster, and nodes need not have this package
-        context["flow_run_context"] = {**flow_run, "flow": flow}
+    if flow_run and flow_run.get("flow") is not None:
+        context["flow_run_context"] = {**flow_run, "flow": _bare(flow_run["flow"], runner)}
     settings = context.get("settings_context", {}).get("settings")
     if isinstance(settings, dict) and not (settings.get("api") or {}).get("url"):
         # Prefect's temporary server: a worker would start one of its own
         url = str(get_client(sync_client=True).api_url)
         settings["api"] = {**(settings.get("api") or {}), "url": url}
-    try:
-        return cloudpickle.dumps(context)
-    except Exception:
-        if flow is None:
-            raise
-        flow.fn = flow.__wrapped__ = _not_here  # tasks need what is around it; it may refer to what can't be pickled
-        return cloudpickle.dumps(context)
+    return cloudpickle.dumps(context)
+
+
+def _bare(flow: Flow[..., Any], runner: Any) -> Flow[..., Any]:  # noqa: ANN401 -- as above
+    """Return a flow without its function and hooks, which may refer to what nodes don't have.
+
+    Tasks need what is around them: names, how results are stored, whether prints are logged.
+    """
+    bare = copy.copy(flow)
+    bare.fn = bare.__wrapped__ = _not_here  # type: ignore[attr-defined] -- as functools.wraps() left it
+    for name in vars(bare):
+        if name.endswith("_hooks"):
+            setattr(bare, name, [])
+    bare.task_runner = runner  # ours holds a cluster, and nodes need not have this package
+    return bare
 
 
 def _not_here(*_: object, **__: object) -> None:
-    msg = "this flow refers to something that can't be pickled, so its tasks can't call it"
+    msg = "a task's context has its flow without the function: import the flow to call it"
     raise RuntimeError(msg)
 
 

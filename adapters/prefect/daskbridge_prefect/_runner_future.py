@@ -11,6 +11,7 @@ import cloudpickle
 from prefect.futures import PrefectTaskRunFuture
 from prefect.states import Crashed
 
+from daskbridge.errors import ClusterLost
 from daskbridge_prefect._runner_travel import node_module
 
 if TYPE_CHECKING:
@@ -54,11 +55,16 @@ class DaskFuture(PrefectTaskRunFuture[R]):
         return self._with_result() if self._over.is_set() else super().state
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until the task run has ended, or for ``timeout`` seconds; fetches no large result."""
+        """Wait until the task run has ended, or for ``timeout`` seconds; fetches no large result.
+
+        Raises ClusterLost if it has ended because its cluster did: the flow should not go on as if nothing were.
+        """
         ends = None if timeout is None else time.monotonic() + timeout
         while not self._over.wait(LOOK if ends is None else max(0.0, min(LOOK, ends - time.monotonic()))):
             if ends is not None and time.monotonic() >= ends:
                 return
+        if self._known is not None and isinstance(self._known.data, ClusterLost):
+            raise self._known.data
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:  # noqa: FBT001, FBT002 -- Prefect's signature
         """Return the task's result, or raise its error; with ``raise_on_failure=False`` return the error.
@@ -66,7 +72,8 @@ class DaskFuture(PrefectTaskRunFuture[R]):
         Raises TimeoutError if the task run has not ended after ``timeout`` seconds, ClusterLost if its
         cluster ended first, and Prefect's MissingResult if its worker died with a result stored nowhere else.
         """
-        self.wait(timeout)
+        if raise_on_failure or not self._over.is_set():
+            self.wait(timeout)
         if not self._over.is_set():
             msg = f"Task run {self.task_run_id} did not complete within {timeout} seconds"
             raise TimeoutError(msg)
@@ -139,7 +146,6 @@ class DaskFuture(PrefectTaskRunFuture[R]):
             found = error
         if isinstance(found, type(self.unpacked())):
             self._known, self._whole = found, True
-            return found
         self.dask = None
         return self.unpacked()
 

@@ -55,7 +55,7 @@ class Report:
 
     def log(self, item: dict[str, Any]) -> None:
         """Send a log on, and show it on this process's console as one of its own."""
-        APILogWorker.instance().send(item)
+        self._context.copy().run(lambda: APILogWorker.instance().send(item))
         record = logging.LogRecord(item["name"], item["level"], "", 0, item["message"], None, None)
         record.created = datetime.fromisoformat(item["timestamp"]).timestamp()
         record.task_run_name = self._names.get(str(item["task_run_id"]), "")

@@ -7,7 +7,7 @@ import inspect
 import logging
 import pickle
 import threading
-from collections import deque
+import weakref
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from daskbridge_prefect._runner_report import Report
 
+#: Seconds for the reason to come by which Dask tasks were cancelled.
+GRACE = 2.0
+
 logger = logging.getLogger("daskbridge.prefect")
 
 
@@ -47,6 +50,8 @@ class Job:
     #: How many times its worker died although Dask's own option ``retries`` allowed for that.
     forgiven: int = 0
     deaths: int = 0
+    #: Whether it was launched anew because something that it depends on has failed.
+    excused: bool = False
     dask: Future | None = field(default=None, repr=False)
 
 
@@ -59,7 +64,7 @@ class Runs:
         self._lock = threading.Lock()
         self._ended: BaseException | None = None
         self._inbox: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = SimpleQueue()
-        self._timers: deque[threading.Timer] = deque(maxlen=1000)
+        self._timers: weakref.WeakSet[threading.Timer] = weakref.WeakSet()
         self._thread = threading.Thread(target=self._work, name="daskbridge-prefect", daemon=True)
         self._thread.start()
         client.subscribe_topic(topic, self._hear)
@@ -91,14 +96,14 @@ class Runs:
             self._ended = error
         self._inbox.put((self._end_all, (error,)))
 
-    def close(self, why: str, error: BaseException | None) -> int:
+    def close(self) -> int:
         """End what is left, and this; return how many task runs had not ended."""
         with self._lock:
-            self._ended = self._ended or error or RuntimeError(why)
+            self._ended = self._ended or RuntimeError("the flow run ended first")
             left = len(self._live)
-        while self._timers:
-            self._timers.pop().cancel()
-        self._inbox.put((self._end_all, (self._ended if error is None else error,)))
+        for timer in list(self._timers):
+            timer.cancel()
+        self._inbox.put((self._end_all, (self._ended,)))
         self._inbox.put(None)
         self._thread.join()
         return left
@@ -113,6 +118,7 @@ class Runs:
                 handle(*arguments)
             except Exception:
                 logger.exception("what became of a task run could not be followed")
+            del item, handle, arguments  # a future among them would keep its result on the cluster
 
     def _launch(self, job: Job) -> None:
         job.attempts += 1
@@ -156,10 +162,12 @@ class Runs:
             else:
                 self._end(job, found)
             return
-        error = dask.exception() if dask.status == "error" else None
-        why = f"{type(error).__name__}: {error}" if error else f"its Dask task was {dask.status}"
+        if dask.status != "error":  # most likely the cluster is lost, and why is about to be told
+            self._later(GRACE, self._end_if_live, job, crashed(f"its Dask task was {dask.status}"))
+            return
+        error = dask.exception()
         if not self._wait_for_upstream(job):
-            self._end(job, crashed(why, error))
+            self._end(job, crashed(f"{type(error).__name__}: {error}", error))
 
     def _again_after(self, job: Job, other: str) -> None:
         """Launch a task run anew once one that it depends on, whose worker died, has ended."""
@@ -173,14 +181,20 @@ class Runs:
             self._launch(job)
 
     def _wait_for_upstream(self, job: Job) -> bool:
-        """Launch a task run once all that it depends on has ended, if something has not or has failed."""
-        waiting = [each for each in job.upstream if isinstance(each, DaskFuture) and not each.over]
-        failed = [each for each in job.upstream if isinstance(each, DaskFuture) and _failed(each)]
-        if waiting:
-            waiting[0].add_done_callback(lambda _: self._inbox.put((self._wait_or_launch, (job,))))
-        elif failed and job.attempts == 1:
-            self._launch(job)
-        return bool(waiting or (failed and job.attempts <= 2))  # noqa: PLR2004 -- the first one and this
+        """Launch a task run once all that it depends on has ended; tell if it is launched, or will be.
+
+        One that depends on a failure is launched once more: Prefect's engine says what becomes of it.
+        """
+        upstream = [each for each in job.upstream if isinstance(each, DaskFuture)]
+        waiting = next((each for each in upstream if not each.over), None)
+        if waiting is not None:
+            waiting.add_done_callback(lambda _: self._inbox.put((self._wait_or_launch, (job,))))
+            return True
+        if job.excused or all(each.unpacked().is_completed() for each in upstream):
+            return False
+        job.excused = True
+        self._launch(job)
+        return True
 
     def _wait_or_launch(self, job: Job) -> None:
         if job.run in self._live and not self._wait_for_upstream(job):
@@ -210,9 +224,12 @@ class Runs:
         if not delay:
             self._launch(job)
             return
-        timer = threading.Timer(delay, lambda: self._inbox.put((self._wait_or_launch, (job,))))
+        self._later(delay, self._wait_or_launch, job)
+
+    def _later(self, seconds: float, handle: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401 -- the handler's
+        timer = threading.Timer(seconds, self._inbox.put, ((handle, arguments),))
         timer.daemon = True
-        self._timers.append(timer)
+        self._timers.add(timer)
         timer.start()
 
     def _may_retry(self, task: Task[..., Any], record: dict[str, Any], state: State[Any]) -> bool:
@@ -225,6 +242,10 @@ class Runs:
         except Exception:
             logger.exception("retry_condition_fn of task %r failed, so it is not tried again", task.name)
             return False
+
+    def _end_if_live(self, job: Job, state: State[Any]) -> None:
+        if job.run in self._live:
+            self._end(job, state)
 
     def _end(self, job: Job, state: State[Any]) -> None:
         with self._lock:
@@ -243,10 +264,6 @@ class Runs:
         for job in jobs:
             job.dask = job.future.dask = None
             job.future.end(crashed(str(error), error), whole=True)
-
-
-def _failed(future: DaskFuture[Any]) -> bool:
-    return future.over and not future.unpacked().is_completed()
 
 
 def _waited_for(future: PrefectFuture[Any]) -> Any:  # noqa: ANN401 -- a state that travels
