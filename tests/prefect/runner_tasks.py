@@ -140,3 +140,17 @@ def numbers(n):
 @task
 def kind(value):
     return type(value).__name__
+
+
+_here = []
+
+
+@task
+def at_once(_):
+    """Return how many of these are in this process now."""
+    _here.append(None)
+    try:
+        time.sleep(0.05)
+        return len(_here)
+    finally:
+        _here.pop()

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
+from dask.utils import parse_bytes
+
 from daskbridge import ClusterClass, Dask, Existing, WorkerGroup
 from daskbridge.errors import TopologyError
 from daskbridge_prefect._runner_options import GROUP
@@ -41,7 +43,7 @@ class Arguments:
             raise ValueError(msg)
         if self.address is not None and self.adapt_kwargs:
             raise ValueError("address and adapt_kwargs were given; a running cluster is scaled by its owner")
-        if self.provisioner is not None and not (self.cluster is None or isinstance(self.cluster, Dask)):
+        if self.provisioner is not None and not isinstance(self.cluster, Dask):
             raise ValueError("provisioner is for a topology: DaskTaskRunner(cluster=Dask(...), provisioner=...)")
         for name in ("cluster_kwargs", "client_kwargs"):
             if "asynchronous" in getattr(self, name):
@@ -61,7 +63,7 @@ class Arguments:
                 raise TypeError(msg)
             return Dask(), Existing(address)
         if self.cluster_class is None and not self.adapt_kwargs and set(self.cluster_kwargs) <= LOCAL:
-            return _local(self.cluster_kwargs), self.provisioner
+            return _local(self.cluster_kwargs), None
         return Dask(), ClusterClass(_factory(self.cluster_class, self.adapt_kwargs), self.cluster_kwargs)
 
 
@@ -78,12 +80,13 @@ def with_groups(topology: Dask) -> Dask:
 
 def _local(keywords: Mapping[str, Any]) -> Dask:
     number = keywords.get("n_workers") or len(os.sched_getaffinity(0))
-    memory = keywords.get("memory_limit")
+    given = keywords.get("memory_limit")
+    memory = None if given in {None, "auto"} else parse_bytes(given)
     return Dask(
         workers=WorkerGroup(
             number_of_workers=number,
             threads=keywords.get("threads_per_worker"),
-            resources={"memory": memory} if memory else None,
+            resources={"memory": str(memory)} if memory else None,
         )
     )
 

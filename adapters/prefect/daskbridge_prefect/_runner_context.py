@@ -22,6 +22,7 @@ from prefect.context import (
     hydrated_context,
     serialize_context,
 )
+from prefect.events.worker import EventsWorker
 from prefect.logging.configuration import ensure_logging_setup
 
 if TYPE_CHECKING:
@@ -137,6 +138,11 @@ class FlowOnWorker:
                 stack.enter_context(self._flow_run.model_copy(update=fresh))
             light = {name: self.packed.get(name) for name in ("deployment_id", "deployment_parameters")}
             yield {**light, **own}
+
+    def flush(self) -> None:
+        """Wait until Prefect's API has the events of this process: they would be lost with it."""
+        with hydrated_context({"settings_context": self.packed["settings_context"]}):
+            EventsWorker.instance().wait_until_empty()
 
     def close(self) -> None:
         """Close the client; called when the worker or the flow run ends."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
+from functools import update_wrapper
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import dask
@@ -45,10 +48,27 @@ def dask_options(**options: Any) -> Callable[[T], T]:  # noqa: ANN401 -- each ha
 
     def decorate(what: T) -> T:
         function = getattr(what, "fn", what)
-        setattr(function, ATTRIBUTE, {**getattr(function, ATTRIBUTE, {}), **options})
-        return what
+        own = {**getattr(function, ATTRIBUTE, {}), **options}
+        if function is what:
+            setattr(function, ATTRIBUTE, own)
+            return what
+        task: Any = copy.copy(what)
+        task.fn = _copied(function)  # Task.with_options() keeps nothing else, and shares it
+        setattr(task.fn, ATTRIBUTE, own)
+        made: T = task
+        return made
 
     return decorate
+
+
+def _copied(function: Any) -> Any:  # noqa: ANN401 -- any callable
+    if not isinstance(function, FunctionType):
+        return copy.copy(function)
+    made = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return update_wrapper(made, function, updated=("__dict__",))
 
 
 def options_of(task: Task[..., Any], groups: Mapping[str, Any]) -> dict[str, Any]:

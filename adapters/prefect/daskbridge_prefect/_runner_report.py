@@ -113,11 +113,14 @@ class Report:
             )
         return found.model_dump(mode="json")
 
-    def set_state(self, run: str, state: State[Any], task: Task[..., Any] | None = None) -> None:
+    def set_state(
+        self, run: str, state: State[Any], task: Task[..., Any] | None = None, run_count: int = 0
+    ) -> None:
         """Report a state that the task run's own engine can't report any more."""
         record = self.record(run, task)
         if record is None or record["state"]["type"] in ENDED:
             return
+        record["run_count"] = max(record.get("run_count") or 0, run_count)
         task_run = TaskRun.model_validate(record)
         before = task_run.state
         state.state_details.task_run_id, state.state_details.flow_run_id = task_run.id, task_run.flow_run_id

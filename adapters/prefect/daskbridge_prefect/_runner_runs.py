@@ -8,7 +8,7 @@ import logging
 import pickle
 import threading
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -218,9 +218,10 @@ class Runs:
             self._end(job, state)
             return
         at = datetime.now(UTC) + timedelta(seconds=delay)
-        self._report.set_state(job.run, AwaitingRetry(scheduled_time=at, message=f"{why}; it is tried again"))
+        waiting = AwaitingRetry(scheduled_time=at, message=f"{why}; it is tried again")
+        self._report.set_state(job.run, waiting, job.task, begun)
         record = {**(self._report.record(job.run, job.task) or record), "run_count": begun}
-        job.attempt = _replace(job.attempt, again=(record, left, _delays_left(job.task, retries - left)))
+        job.attempt = replace(job.attempt, again=(record, left, _delays_left(job.task, retries - left)))
         if not delay:
             self._launch(job)
             return
@@ -251,7 +252,7 @@ class Runs:
         with self._lock:
             self._live.pop(job.run, None)
         if state.is_crashed():
-            self._report.set_state(job.run, state, job.task)
+            self._report.set_state(job.run, state, job.task, job.deaths)
         job.dask = job.future.dask = None
         job.future.end(state, whole=True)
 
@@ -272,12 +273,6 @@ def _waited_for(future: PrefectFuture[Any]) -> Any:  # noqa: ANN401 -- a state t
 
     future.wait()
     return node_module("_runner_worker").Sent(cloudpickle.dumps(future.state))
-
-
-def _replace(attempt: Any, **changes: Any) -> Any:  # noqa: ANN401 -- an Attempt
-    from dataclasses import replace
-
-    return replace(attempt, **changes)
 
 
 def _delay(task: Task[..., Any], retry: int) -> float:

@@ -66,8 +66,8 @@ def run_attempt(attempt: Attempt, key: str, upstream: tuple[Any, ...], outbox: O
     try:
         state = here.run(_run, task, flow, given, post, (attempt, outbox))
     finally:
-        if post is None:  # they are lost with the worker, which may end any time
-            EventsWorker.instance().wait_until_empty()
+        if post is None:
+            flow.flush()
     packed = _packed(state)
     whole = packed is not None
     outbox.end(attempt.run, packed or _without_result(state), whole=whole)
@@ -205,12 +205,10 @@ class _Post:
             return
         if not isinstance(item, Event):
             self._outbox.put("log", item)
-        elif item.event.startswith("prefect.task-run."):
-            running = (item.payload.get("validated_state") or {}).get("type") == "RUNNING"
-            self._outbox.put("event", item, now=running)
-        else:
+            return
+        if not item.event.startswith("prefect.task-run."):
             self._relate(item)
-            self._outbox.put("event", item)
+        self._outbox.put("event", item)
 
     def wait_until_empty(self) -> None:
         """Return at once: what was put is on its way."""

@@ -118,14 +118,12 @@ class Outbox:
         #: Tasks that are too large to travel with each of their runs.
         self.tasks: dict[str, Any] = {}
 
-    def put(self, kind: str, item: Any, *, now: bool = False) -> None:  # noqa: ANN401 -- what Prefect hands over
-        """Send soon, or ``now``."""
+    def put(self, kind: str, item: Any) -> None:  # noqa: ANN401 -- what Prefect hands over
+        """Send soon; what a short task says goes in one message."""
         with self._lock:
             self._items.append((kind, item))
             first = len(self._items) == 1
-        if now:
-            self.worker.loop.add_callback(self._flush)
-        elif first:
+        if first:
             self.worker.loop.add_callback(self.worker.loop.call_later, GATHER, self._flush)
 
     def end(self, run: str, state: bytes, *, whole: bool) -> None:
