@@ -2,8 +2,8 @@
 
     python _prefect_flow.py RUNNER TASKS ROUNDS WORKERS SERVER_PID
 
-Prints one line of JSON. CPU seconds are those of this process, of all below it, and of the server less what it
-takes when nothing happens. They end once the API knows the final state of every task run.
+Prints one line of JSON. CPU seconds are those of this process, of all below it, and of the server less what
+it takes when nothing happens. They end once the API knows the final state of every task run.
 """
 
 from __future__ import annotations
@@ -133,7 +133,10 @@ def completed(flow_run: str, wanted: int) -> int:
     import httpx
 
     url = os.environ["PREFECT_API_URL"] + "/task_runs/count"
-    of = {"flow_runs": {"id": {"any_": [str(flow_run)]}}, "task_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+    of = {
+        "flow_runs": {"id": {"any_": [str(flow_run)]}},
+        "task_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+    }
     end = time.monotonic() + LATE
     while (found := httpx.post(url, json=of, timeout=60).json()) < wanted and time.monotonic() < end:
         time.sleep(0.5)

@@ -43,7 +43,7 @@ class Server:
     environment: dict[str, str]
 
     def run(self, case: Case, python: str) -> dict[str, Any]:
-        """Run a case as a fresh process; return its figures. Raises SystemExit with its output if it fails."""
+        """Run a case as a fresh process; return its figures. Raises SystemExit if it fails."""
         command = [python, str(FLOW), case.runner, *map(str, (case.tasks, case.rounds, WORKERS, self.pid))]
         done = subprocess.run(  # noqa: S603 -- a program of these benchmarks
             command, env=self.environment, capture_output=True, text=True, timeout=LIMIT, check=False

@@ -1,12 +1,12 @@
 """Measure what a trivial Prefect task costs under DaskTaskRunner and its peers, on a real server.
 
-Each run is a fresh process with two workers; runs alternate, every other round goes backwards, and medians are
-compared. CPU is that of the flow's process, of scheduler and workers, and of the server less its idle load; the
-start is not counted. A run counts only if the API knows every task run as completed.
+Each run is a fresh process with two workers; runs alternate, every other round goes backwards, and medians
+are compared. CPU is that of the flow's process, of scheduler and workers, and of the server less its idle
+load; the start is not counted. A run counts only if the API knows every task run as completed.
 
-    python benchmarks/prefect_runner.py [--rounds 3] [--tasks 100 500] [--peer PYTHON] [--memory 5000] [--json FILE]
+    python benchmarks/prefect_runner.py [--rounds 3] [--tasks 100 500] [--peer PYTHON] [--memory 5000]
 
-`--peer` is an interpreter that has prefect-dask; without it, and without prefect-dask here, its rows are left out.
+`--peer` is an interpreter that has prefect-dask; without one its rows are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OURS, PEER, THREADS, DASK = "daskbridge", "prefect-dask", "ThreadPoolTaskRunner", "client.map"
-#: How many times less than the peer, and how many times as much as threads; milliseconds of the flow's thread.
+#: How many times less than the peer, how many times as much as threads; ms of the flow's thread.
 LIGHTER, THREADS_TIMES, SUBMIT = 8, 3, 2.0
 #: What the cost of a task may grow by from the fewest to the most tasks, and memory per task in KiB.
 GROWTH, KIB = 1.25, 2.0
@@ -50,7 +50,9 @@ class Promise:
         return self.found <= self.bound
 
     def __str__(self) -> str:
-        return f"{'kept  ' if self.kept else 'BROKEN'} {self.text}: {self.found:.2f} (at most {self.bound:.2f})"
+        return (
+            f"{'kept  ' if self.kept else 'BROKEN'} {self.text}: {self.found:.2f} (at most {self.bound:.2f})"
+        )
 
 
 def main() -> int:
@@ -59,7 +61,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tasks", type=int, nargs="+", default=[100, 500])
     parser.add_argument("--peer", default=sys.executable, metavar="PYTHON")
-    parser.add_argument("--memory", type=int, default=0, metavar="TASKS", help="measure memory over so many tasks, too")
+    parser.add_argument(
+        "--memory", type=int, default=0, metavar="TASKS", help="measure memory over so many tasks, too"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     given = parser.parse_args()
     about = {**describe(), "byte code": compile_packages()}
@@ -89,6 +93,7 @@ def measure(runners: list[str], tasks: list[int], rounds: int, peer: str, memory
     runs: Runs = {Case(runner, number): [] for number in tasks for runner in runners}
     kept: Runs = {}
     with serving() as server:
+        server.run(Case(THREADS, max(tasks)), sys.executable)  # a new server's first tasks cost it more
         for number in range(rounds):
             for case in list(runs)[:: -1 if number % 2 else 1]:
                 sys.stderr.write(f"round {number + 1}: {case.runner}, {case.tasks} tasks\n")

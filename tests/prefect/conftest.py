@@ -23,6 +23,7 @@ from prefect.settings import (  # noqa: E402 -- as said
 
 from daskbridge.cluster._local import LocalProvisioner  # noqa: E402
 
+from .runners import alone, cluster, runner  # noqa: E402, F401 -- fixtures of the runner's tests
 from .server import serving, until  # noqa: E402
 
 

@@ -11,7 +11,7 @@ from prefect.exceptions import MissingResult
 from prefect.futures import as_completed, wait
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from .runners import alone, cluster, run, runner, states, tasks  # noqa: F401 -- fixtures
+from .runners import run, states, tasks
 from .server import until
 
 
@@ -51,7 +51,11 @@ def test_wait_for_keeps_the_order(runner, tmp_path):
 
 def test_a_task_submits_tasks_more_than_there_are_threads(api, runner):
     def main():
-        return tasks.parent.map([3, 3, 3]).result(), tasks.aparent.submit(2).result(), tasks.inline.submit(1).result()
+        return (
+            tasks.parent.map([3, 3, 3]).result(),
+            tasks.aparent.submit(2).result(),
+            tasks.inline.submit(1).result(),
+        )
 
     state = run(runner, main)
     assert state.result() == ([6, 6, 6], 3, 2)
@@ -199,7 +203,11 @@ def test_prefects_own_way_works_where_ours_does_not(api, runner, monkeypatch):
     monkeypatch.setenv("DASKBRIDGE_PREFECT_PLAIN", "1")
 
     def main():
-        return tasks.logged.submit("hello").result()[0], tasks.parent.submit(2).result(), tasks.aincrement.submit(1).result()
+        return (
+            tasks.logged.submit("hello").result()[0],
+            tasks.parent.submit(2).result(),
+            tasks.aincrement.submit(1).result(),
+        )
 
     state = run(runner, main)
     assert state.result()[1:] == (3, 2)

@@ -11,7 +11,7 @@ from distributed import LocalCluster
 
 from daskbridge.errors import EnvironmentMismatch, TopologyError
 
-from .runners import CODE, TWO, alone, cluster, run, runner, tasks  # noqa: F401 -- fixtures
+from .runners import CODE, TWO, run, tasks
 
 QUIET = {"processes": False, "dashboard_address": None, "n_workers": 1, "threads_per_worker": 2}
 
@@ -41,11 +41,11 @@ def test_wrong_arguments_are_errors_at_definition(arguments, error):
 
 def test_a_runner_is_copied_compared_and_pickled_without_its_cluster():
     made = DaskTaskRunner(cluster=TWO, code=False)
-    assert made == made.duplicate() == pickle.loads(pickle.dumps(made))
+    assert made == made.duplicate() == pickle.loads(pickle.dumps(made))  # noqa: S301 -- our own
     assert made != DaskTaskRunner(cluster=Dask())
     assert made.name == "dask"
     with pytest.raises(RuntimeError, match="not started"):
-        made.client
+        _ = made.client
 
 
 def test_a_cluster_class_starts_what_its_own_keywords_say(api):
@@ -69,7 +69,10 @@ def test_a_running_cluster_is_used_and_left(api):
 
 def test_an_adaptive_cluster_has_at_least_one_worker(api):
     adaptive = DaskTaskRunner(
-        cluster_class=LocalCluster, cluster_kwargs={**QUIET, "n_workers": 0}, adapt_kwargs={"maximum": 2}, code=False
+        cluster_class=LocalCluster,
+        cluster_kwargs={**QUIET, "n_workers": 0},
+        adapt_kwargs={"maximum": 2},
+        code=False,
     )
     assert run(adaptive, where).result()[0] == 2
 
@@ -154,7 +157,10 @@ def test_wrong_options_are_errors_at_definition(options, said):
 
 def test_an_unknown_worker_group_is_an_error_at_submission(runner):
     def main():
-        with dask.annotate(worker_group="bigg"), pytest.raises(TopologyError, match="unknown worker group 'bigg'"):
+        with (
+            dask.annotate(worker_group="bigg"),
+            pytest.raises(TopologyError, match="unknown worker group 'bigg'"),
+        ):
             tasks.names.submit()
 
     assert run(runner, main).is_completed()

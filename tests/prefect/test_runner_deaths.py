@@ -13,7 +13,7 @@ from daskbridge_prefect import dask_options
 
 from daskbridge.errors import ClusterLost
 
-from .runners import CODE, TWO, FILE, alone, run, states, tasks  # noqa: F401 -- fixtures
+from .runners import FILE, run, states, tasks
 from .server import until
 
 #: Seconds in which everything must have come to its end.
@@ -31,8 +31,16 @@ def test_a_task_whose_worker_dies_ends_in_crashed(api, alone, tmp_path):
     state = run(alone, main)
     assert state.result() == ("Crashed", "NotReady")
     assert tasks.marks(tmp_path, "dies") == 1
-    found = until(lambda: api.ask("task_runs/filter", flow_runs={"id": {"any_": [str(state.state_details.flow_run_id)]}}), lambda runs: len(runs) == 2)
-    assert {each["name"].rpartition("-")[0]: each["state_type"] for each in found} == {"dies": "CRASHED", "increment": "PENDING"}
+    found = until(
+        lambda: api.ask(
+            "task_runs/filter", flow_runs={"id": {"any_": [str(state.state_details.flow_run_id)]}}
+        ),
+        lambda runs: len(runs) == 2,
+    )
+    assert {each["name"].rpartition("-")[0]: each["state_type"] for each in found} == {
+        "dies": "CRASHED",
+        "increment": "PENDING",
+    }
 
 
 def test_the_result_of_a_task_that_crashed_raises(alone, tmp_path):
@@ -149,7 +157,9 @@ def test_however_a_flow_ends_no_task_stays_running_and_no_process(api, tmp_path,
     (tmp_path / "marks").mkdir()
     command = [sys.executable, str(tmp_path / "main.py"), str(tmp_path / "marks"), how]
     with (tmp_path / "log").open("w") as log:
-        program = subprocess.Popen(command, env=os.environ | api.environ, stdout=subprocess.PIPE, stderr=log, text=True)
+        program = subprocess.Popen(
+            command, env=os.environ | api.environ, stdout=subprocess.PIPE, stderr=log, text=True
+        )
     try:
         line = next((line for line in program.stdout if line.startswith("RUNS")), None)
         assert line, (tmp_path / "log").read_text()

@@ -1,4 +1,4 @@
-"""``DaskTaskRunner``: the tasks of a flow on one cluster, which is there for the flow run and gone with it."""
+"""``DaskTaskRunner``: the tasks of a flow on one cluster, there for the flow run and gone with it."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from daskbridge_prefect._runner_travel import node_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+    from typing import Self
 
     from distributed import Client
     from prefect import Task
@@ -58,7 +60,7 @@ class DaskTaskRunner(TaskRunner[DaskFuture[Any]]):
     ... def pipeline(): ...
     """
 
-    def __init__(  # noqa: PLR0913 -- prefect-dask's arguments, and two
+    def __init__(  # noqa: PLR0913, PLR0917 -- prefect-dask's arguments in its order, and two
         self,
         cluster: Dask | Any = None,  # noqa: ANN401 -- a topology, or a running cluster of Dask's family
         address: str | None = None,
@@ -154,18 +156,24 @@ class DaskTaskRunner(TaskRunner[DaskFuture[Any]]):
         runs.start(Job(str(run), task, attempt, upstream, options, future))
         return future
 
-    def __enter__(self) -> DaskTaskRunner:
+    def __enter__(self) -> Self:
         super().__enter__()
         return self
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401 -- the protocol's
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if self._runs is not None:
                 left = self._runs.close()
                 if left and error is None:
-                    told = "%d task runs had not ended when their flow did; wait for their futures in the flow"
+                    told = (
+                        "%d task runs had not ended when their flow did; wait for their futures in the flow"
+                    )
                     self.logger.warning(told, left)
-            with self._flow_run or nullcontext():  # left by now; what is published of the cluster belongs to it
+            with (
+                self._flow_run or nullcontext()
+            ):  # left by now; what is published of the cluster belongs to it
                 self._stack.__exit__(kind, error, trace)
         finally:
             self._reset()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping  # noqa: TC003 -- annotations of a dataclass
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
@@ -39,12 +39,14 @@ class Arguments:
         if self.cluster_kwargs:
             ways.add("cluster_class")
         if len(ways) > 1:
-            msg = f"{', '.join(sorted(ways))} (or its cluster_kwargs) were given; each names the cluster, so give one"
+            msg = f"{', '.join(sorted(ways))} were given (or cluster_kwargs); give one of them"
             raise ValueError(msg)
         if self.address is not None and self.adapt_kwargs:
             raise ValueError("address and adapt_kwargs were given; a running cluster is scaled by its owner")
         if self.provisioner is not None and not isinstance(self.cluster, Dask):
-            raise ValueError("provisioner is for a topology: DaskTaskRunner(cluster=Dask(...), provisioner=...)")
+            raise ValueError(
+                "provisioner is for a topology: DaskTaskRunner(cluster=Dask(...), provisioner=...)"
+            )
         for name in ("cluster_kwargs", "client_kwargs"):
             if "asynchronous" in getattr(self, name):
                 msg = f"{name} has asynchronous, which the runner decides"
@@ -59,7 +61,8 @@ class Arguments:
         if self.cluster is not None:
             address = getattr(self.cluster, "scheduler_address", None)
             if not isinstance(address, str):
-                msg = f"cluster is a {type(self.cluster).__name__}; a topology such as Dask(...) is expected, or a running cluster"
+                kind = type(self.cluster).__name__
+                msg = f"cluster is a {kind}; a topology, Dask(...), or a running cluster is expected"
                 raise TypeError(msg)
             return Dask(), Existing(address)
         if self.cluster_class is None and not self.adapt_kwargs and set(self.cluster_kwargs) <= LOCAL:

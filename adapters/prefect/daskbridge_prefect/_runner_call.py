@@ -59,13 +59,13 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] -- cloudpickle has no
         self._places: dict[int, int] = {}
 
     def reducer_override(self, value: object) -> Any:  # noqa: ANN401 -- the protocol's
-        """Pickle annotations such as ``allow_failure`` as what they are: Prefect's own way nests their value."""
+        """Pickle annotations such as ``allow_failure`` as they are: by themselves they nest their value."""
         if isinstance(value, BaseAnnotation):
             return type(value), (value.unwrap(),)
         return super().reducer_override(value)
 
     def persistent_id(self, value: object) -> int | None:
-        """Number the futures in the order in which they are found."""
+        """Give futures numbers, in the order in which they are found."""
         if not isinstance(value, PrefectFuture):
             return None
         place = self._places.setdefault(id(value), len(self._places))

@@ -134,7 +134,11 @@ class FlowOnWorker:
             token = SyncClientContext.__var__.set(self._client)
             stack.callback(SyncClientContext.__var__.reset, token)
             if self._flow_run is not None:
-                fresh: dict[str, Any] = {"task_run_dynamic_keys": {}, "run_results": {}, "task_run_assets": {}}
+                fresh: dict[str, Any] = {
+                    "task_run_dynamic_keys": {},
+                    "run_results": {},
+                    "task_run_assets": {},
+                }
                 stack.enter_context(self._flow_run.model_copy(update=fresh))
             light = {name: self.packed.get(name) for name in ("deployment_id", "deployment_parameters")}
             yield {**light, **own}

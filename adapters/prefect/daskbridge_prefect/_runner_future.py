@@ -57,7 +57,7 @@ class DaskFuture(PrefectTaskRunFuture[R]):
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the task run has ended, or for ``timeout`` seconds; fetches no large result.
 
-        Raises ClusterLost if it has ended because its cluster did: the flow should not go on as if nothing were.
+        Raises ClusterLost if it has ended because its cluster did: the flow should not go on regardless.
         """
         ends = None if timeout is None else time.monotonic() + timeout
         while not self._over.wait(LOOK if ends is None else max(0.0, min(LOOK, ends - time.monotonic()))):

@@ -65,7 +65,11 @@ def _copied(function: Any) -> Any:  # noqa: ANN401 -- any callable
     if not isinstance(function, FunctionType):
         return copy.copy(function)
     made = FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
     )
     made.__kwdefaults__ = function.__kwdefaults__
     return update_wrapper(made, function, updated=("__dict__",))

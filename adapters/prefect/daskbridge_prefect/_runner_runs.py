@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import inspect
 import logging
 import pickle
@@ -175,7 +174,7 @@ class Runs:
         if lost and isinstance(lost[0], DaskFuture) and lost[0].over:
             lost[0].dask = None
         if any(isinstance(each, DaskFuture) and each.lost for each in job.upstream):
-            why = f"the result of task run {other} was lost with its worker; persist_result=True would have kept it"
+            why = f"the result of task run {other} died with its worker; persist_result=True would keep it"
             self._end(job, crashed(why))
         elif not self._wait_for_upstream(job):
             self._launch(job)

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 #: A node imports the first two as they arrive; the others import Prefect, which only workers have.
-MODULES = ("_runner_scheduler", "_runner_worker", "_runner_call", "_runner_context", "_runner_nested", "_runner_task")
+MODULES = (
+    "_runner_scheduler",
+    "_runner_worker",
+    "_runner_call",
+    "_runner_context",
+    "_runner_nested",
+    "_runner_task",
+)
 
 LOADER = """
 def load(name, sources, module, cls, state):

@@ -38,7 +38,7 @@ class RunsOnWorker(Travels, WorkerPlugin):
         """Look for Prefect; import it in a thread now rather than in the first task."""
         self.outbox = _outboxes(worker)[self.name] = Outbox(worker, self.name)
         if find_spec("prefect") is None:
-            msg = f"worker {worker.name} ({worker.address}) has no prefect, and a DaskTaskRunner's tasks run in it"
+            msg = f"worker {worker.name} ({worker.address}) has no prefect, in which these tasks run"
             raise ModuleNotFoundError(msg, name="prefect")
         threading.Thread(target=_warm, name="daskbridge-prefect-import", daemon=True).start()
 
