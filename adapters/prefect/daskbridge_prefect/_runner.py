@@ -93,7 +93,7 @@ class DaskTaskRunner(TaskRunner[DaskFuture[Any]]):
             on_interrupt=self._interrupted,
         )
         self._reset()
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     def _reset(self) -> None:
         self._starting = threading.Lock()
@@ -113,7 +113,7 @@ class DaskTaskRunner(TaskRunner[DaskFuture[Any]]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DaskTaskRunner) and self._arguments == other._arguments
 
-    __hash__ = None  # type: ignore[assignment] -- as prefect-dask's: arguments may hold mappings
+    __hash__ = None  # type: ignore[assignment]  # as prefect-dask's: arguments may hold mappings
 
     @property
     def name(self) -> str:
@@ -184,7 +184,7 @@ class DaskTaskRunner(TaskRunner[DaskFuture[Any]]):
         return {"_arguments": self._arguments}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**vars(state["_arguments"]))  # type: ignore[misc] -- as duplicate() does
+        DaskTaskRunner.__init__(self, **vars(state["_arguments"]))
 
     def _start(self) -> None:
         given = self._arguments

@@ -10,7 +10,7 @@ from typing import Any
 
 from dask.utils import parse_bytes
 
-from daskbridge import ClusterClass, Dask, Existing, WorkerGroup
+from daskbridge import ClusterClass, Dask, Existing, Resources, WorkerGroup
 from daskbridge.errors import TopologyError
 from daskbridge_prefect._runner_options import GROUP
 
@@ -89,7 +89,7 @@ def _local(keywords: Mapping[str, Any]) -> Dask:
         workers=WorkerGroup(
             number_of_workers=number,
             threads=keywords.get("threads_per_worker"),
-            resources={"memory": str(memory)} if memory else None,
+            resources=Resources(memory=str(memory)) if memory else None,
         )
     )
 

@@ -50,7 +50,7 @@ def pack_call(
     return packed.getvalue(), list(pickler.found.values())
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] -- cloudpickle has no types
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     """Pickle all but futures, which stand for what another task run gives."""
 
     def __init__(self, file: io.BytesIO) -> None:

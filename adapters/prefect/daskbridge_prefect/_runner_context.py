@@ -46,7 +46,8 @@ def pack_flow(runner: Any) -> bytes:  # noqa: ANN401 -- the runner that stands f
         # Prefect's temporary server: a worker would start one of its own
         url = str(get_client(sync_client=True).api_url)
         settings["api"] = {**(settings.get("api") or {}), "url": url}
-    return cloudpickle.dumps(context)
+    packed: bytes = cloudpickle.dumps(context)
+    return packed
 
 
 def _bare(flow: Flow[..., Any], runner: Any) -> Flow[..., Any]:  # noqa: ANN401 -- as above
@@ -55,7 +56,7 @@ def _bare(flow: Flow[..., Any], runner: Any) -> Flow[..., Any]:  # noqa: ANN401 
     Tasks need what is around them: names, how results are stored, whether prints are logged.
     """
     bare = copy.copy(flow)
-    bare.fn = bare.__wrapped__ = _not_here  # type: ignore[attr-defined] -- as functools.wraps() left it
+    bare.fn = vars(bare)["__wrapped__"] = _not_here
     for name in vars(bare):
         if name.endswith("_hooks"):
             setattr(bare, name, [])
@@ -73,7 +74,7 @@ def own_context(task: Task[..., Any], run: UUID, inputs: dict[str, set[Any]]) ->
     parent, tags, flow_run = TaskRunContext.get(), TagsContext.get(), FlowRunContext.get()
     own = {
         "task_run_context": parent.serialize() if parent else {},
-        "tags_context": tags.serialize() if tags and tags.current_tags else {},
+        "tags_context": tags.serialize() if tags.current_tags else {},
         "asset_context": {},
     }
     tracked = bool(flow_run and flow_run.task_run_assets)

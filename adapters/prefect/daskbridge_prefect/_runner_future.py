@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from distributed import Future
     from prefect.futures import PrefectFuture
-    from prefect.states import State
+    from prefect.client.schemas.objects import State
 
 R = TypeVar("R")
 #: Seconds between two looks for what should end a wait, such as a flow's timeout in another thread.
@@ -36,7 +36,7 @@ class DaskFuture(PrefectTaskRunFuture[R]):
 
     def __init__(self, task_run_id: UUID, forget: Callable[[DaskFuture[Any]], object]) -> None:
         self._task_run_id = task_run_id
-        self.dask: Future | None = None
+        self.dask: Future[Any] | None = None
         self._forget = forget
         self._over = threading.Event()
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class DaskFuture(PrefectTaskRunFuture[R]):
         self._whole = False
 
     @property
-    def _final_state(self) -> State[R] | None:  # Prefect's functions look whether there is one
+    def _final_state(self) -> State[R] | None:  # type: ignore[override]  # Prefect's functions look for it
         return self.unpacked() if self._over.is_set() else None
 
     @property

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from prefect import Task
-    from prefect.client.schemas.objects import RunInput
+    from prefect.client.schemas.objects import RunInput, State
     from prefect.futures import PrefectFuture
-    from prefect.states import State
 
     from ._runner_worker import Outbox
 
@@ -39,7 +38,7 @@ LOOK = 1.0
 class NestedFuture(PrefectTaskRunFuture[R]):
     """Hold a task run that another one, on a worker, has submitted."""
 
-    def __init__(self, task_run_id: UUID, dask: distributed.Future, outbox: Outbox) -> None:
+    def __init__(self, task_run_id: UUID, dask: distributed.Future[Any], outbox: Outbox) -> None:
         super().__init__(task_run_id)
         self.dask, self._outbox = dask, outbox
         self._lock = threading.Lock()
@@ -135,7 +134,7 @@ def _handle(future: PrefectFuture[Any]) -> Any:  # noqa: ANN401 -- what Dask wai
 
 
 @contextmanager
-def _thread_given_back(future: distributed.Future) -> Iterator[None]:
+def _thread_given_back(future: distributed.Future[Any]) -> Iterator[None]:
     """Let the worker run other tasks while this one waits: they may be what it waits for."""
     if future.done():
         yield

@@ -8,7 +8,7 @@ from functools import update_wrapper
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import dask
+from dask.base import get_annotations
 
 from daskbridge.errors import TopologyError, unknown
 
@@ -77,7 +77,7 @@ def _copied(function: Any) -> Any:  # noqa: ANN401 -- any callable
 
 def options_of(task: Task[..., Any], groups: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is asked for a submission now: of the task, and of ``dask.annotate`` around it."""
-    annotated = {name: value for name, value in dask.get_annotations().items() if name in KNOWN}
+    annotated = {name: value for name, value in get_annotations().items() if name in KNOWN}
     asked = {**getattr(task.fn, ATTRIBUTE, {}), **annotated}
     _check(asked)
     group = asked.pop("worker_group", None)

@@ -6,7 +6,8 @@ import contextvars
 import logging
 import threading
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
@@ -43,7 +44,7 @@ class Report:
         self._lock = threading.Lock()
         flow_run = FlowRunContext.get()
         self._flow_run = flow_run.flow_run.id if flow_run and flow_run.flow_run else None
-        self._flow_run_name = flow_run.flow_run.name if flow_run and flow_run.flow_run else ""
+        self._flow_run_name = str(flow_run.flow_run.name) if flow_run and flow_run.flow_run else ""
         #: Of the last task runs that said something.
         self._names: dict[str, str] = {}
 
@@ -70,7 +71,7 @@ class Report:
         kind, _, run = event.resource.id.rpartition(".")
         if kind == "prefect.task-run" and event.event.startswith("prefect.task-run."):
             state = event.payload["validated_state"]["type"]
-            self._names[run] = event.resource.get("prefect.resource.name", "")
+            self._names[run] = event.resource.get("prefect.resource.name") or ""
             if len(self._names) > NAMES:
                 del self._names[next(iter(self._names))]
             with self._lock:
@@ -102,7 +103,7 @@ class Report:
                 return None
             state = Pending()
             found = TaskRun(
-                id=run,
+                id=UUID(run),
                 name=f"{task.name}-{run[:3]}",
                 flow_run_id=self._flow_run,
                 task_key=task.task_key,
@@ -126,7 +127,7 @@ class Report:
         state.state_details.task_run_id, state.state_details.flow_run_id = task_run.id, task_run.flow_run_id
         task_run.state = state
         if state.is_final():
-            task_run.end_time = state.timestamp
+            task_run.end_time = cast("Any", state.timestamp)  # a datetime, whatever Prefect calls it
         with self._lock:
             last = self._last.pop(run, None)
             if state.is_final():
@@ -160,4 +161,4 @@ class Report:
 
     @staticmethod
     def _read(run: str) -> TaskRun:
-        return get_client(sync_client=True).read_task_run(run)  # type: ignore[arg-type]
+        return get_client(sync_client=True).read_task_run(UUID(run))

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from prefect.client.schemas.objects import TaskRun
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import AwaitingRetry, Cancelled
 from prefect.utilities.asyncutils import run_coro_as_sync
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from distributed import Client, Future
     from prefect import Task
     from prefect.futures import PrefectFuture
-    from prefect.states import State
 
     from daskbridge_prefect._runner_report import Report
 
@@ -51,7 +50,7 @@ class Job:
     deaths: int = 0
     #: Whether it was launched anew because something that it depends on has failed.
     excused: bool = False
-    dask: Future | None = field(default=None, repr=False)
+    dask: Future[Any] | None = field(default=None, repr=False)
 
 
 class Runs:
@@ -148,7 +147,7 @@ class Runs:
                 run, why = item
                 self._report.set_state(run, crashed(why))
 
-    def _done(self, run: str, dask: Future) -> None:
+    def _done(self, run: str, dask: Future[Any]) -> None:
         """See to a Dask task that is done although its run has not said that it ended."""
         with self._lock:
             job = self._live.get(run)
@@ -217,7 +216,7 @@ class Runs:
             self._end(job, state)
             return
         at = datetime.now(UTC) + timedelta(seconds=delay)
-        waiting = AwaitingRetry(scheduled_time=at, message=f"{why}; it is tried again")
+        waiting: State[Any] = AwaitingRetry(scheduled_time=at, message=f"{why}; it is tried again")
         self._report.set_state(job.run, waiting, job.task, begun)
         record = {**(self._report.record(job.run, job.task) or record), "run_count": begun}
         job.attempt = replace(job.attempt, again=(record, left, _delays_left(job.task, retries - left)))
@@ -238,7 +237,7 @@ class Runs:
             return True
         try:
             answer = condition(task, TaskRun.model_validate(record), state)
-            return bool(run_coro_as_sync(answer) if inspect.isawaitable(answer) else answer)
+            return bool(run_coro_as_sync(answer) if inspect.iscoroutine(answer) else answer)
         except Exception:
             logger.exception("retry_condition_fn of task %r failed, so it is not tried again", task.name)
             return False

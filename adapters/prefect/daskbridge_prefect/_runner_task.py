@@ -181,7 +181,8 @@ def _without_result(state: State[Any]) -> bytes:
     """Pickle a state with, in place of the result, where that is stored."""
     metadata = getattr(state.data, "metadata", None)
     stored = metadata is not None and getattr(state.data, "is_persisted", True)
-    return cloudpickle.dumps(state.model_copy(update={"data": metadata if stored else None}))
+    packed: bytes = cloudpickle.dumps(state.model_copy(update={"data": metadata if stored else None}))
+    return packed
 
 
 class _Post:
