@@ -3,23 +3,27 @@
 
 ready := .venv/.ready
 
-.PHONY: help demo demo-flyte test lint types check format clean
+.PHONY: help demo demo-flyte demo-prefect test lint types check format clean
 
 help:
-	@echo "make demo        run examples/census on a local Dask cluster"
-	@echo "make demo-flyte  run it in a Flyte task, on the same cluster"
-	@echo "make test        run the tests"
-	@echo "make lint        check style and import contracts"
-	@echo "make types       check the types"
-	@echo "make check       run all that CI runs (.ci/run)"
-	@echo "make format      format the code"
-	@echo "make clean       remove environments and caches"
+	@echo "make demo          run examples/census on a local Dask cluster"
+	@echo "make demo-flyte    run it in a Flyte task, on the same cluster"
+	@echo "make demo-prefect  run it in a Prefect flow, on the same cluster"
+	@echo "make test          run the tests"
+	@echo "make lint          check style and import contracts"
+	@echo "make types         check the types"
+	@echo "make check         run all that CI runs (.ci/run)"
+	@echo "make format        format the code"
+	@echo "make clean         remove environments and caches"
 
 demo: $(ready)
 	.venv/bin/python examples/census/main.py $(ARGS)
 
 demo-flyte: $(ready)
 	.venv/bin/flyte run --local examples/census/flyte_census.py census $(ARGS)
+
+demo-prefect: $(ready)
+	.venv/bin/python examples/census/prefect_census.py $(ARGS)
 
 test: $(ready)
 	.venv/bin/pytest $(ARGS)

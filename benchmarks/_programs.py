@@ -119,6 +119,10 @@ class Case:
         """Name it in a table."""
         return f"{self.program}, {', '.join(self.off)} off" if self.off else self.program
 
+    def __str__(self) -> str:
+        """Name it while it runs."""
+        return f"{self.title}, {self.workers} workers"
+
 
 def run(case: Case, *options: str) -> tuple[Measured, str]:
     """Run a case as a fresh process with a fresh bundle cache; return it with what it wrote to stderr."""

@@ -8,6 +8,7 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
 from _programs import OFF, Case
+from _promise import Promise
 
 from daskbridge.settings import SETTINGS
 
@@ -54,32 +55,6 @@ class Figures:
             return cls(marks[0].at, measured.whole, measured.cpu, steps)
         begin, result, closed = marks[1], marks[2], marks[3]
         return cls(result.at - begin.resumed, closed.at - begin.resumed, closed.cpu - begin.cpu, steps)
-
-
-@dataclass(frozen=True)
-class Promise:
-    """A limit on one number that comes of the figures."""
-
-    row: str
-    words: str
-    value: float
-    limit: float
-    at_least: bool
-    note: str = ""
-
-    @property
-    def kept(self) -> bool:
-        """Tell whether the value is within the limit."""
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
-
-    def __str__(self) -> str:
-        """Say value, limit and verdict."""
-        sign, unit = (">=", "x") if self.at_least else ("<=", "s" if self.note else "x")
-        verdict = "kept" if self.kept else "MISSED"
-        limit = f"{sign} {self.limit:g} {unit}"
-        return (
-            f"{self.row:<11} {self.words:<62}{self.value:>7.2f} {unit}  {limit:<10} {verdict:<7}{self.note}"
-        )
 
 
 def cases(row: str) -> list[Case]:
@@ -137,7 +112,9 @@ def promises(table: Table, rows: Sequence[str]) -> Iterator[Promise]:
                 value, spread = table.added("cpu", OURS(4), OURS(4, off=(name,)))
                 wall, walls = table.added("result", OURS(4), OURS(4, off=(name,)))
                 note = f"{spread}; to the result {wall:.2f} s, {walls}"
-                yield Promise(row, f"{name}: seconds of CPU", value, limit, at_least=False, note=note)
+                yield Promise(
+                    row, f"{name}: seconds of CPU", value, limit, at_least=False, note=note, unit="s"
+                )
 
 
 def _first(table: Table, row: str, n: int) -> Iterator[Promise]:

@@ -15,12 +15,17 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from _machine import compile_packages, describe, load
 from _measured import check_accounts
 from _profile import profile
 from _programs import OFF, Case, run
-from _promises import KNOWN, ROWS, Figures, Promise, Table, cases, promises
+from _promises import KNOWN, ROWS, Figures, Table, cases, promises
+from _rounds import interleave
+
+if TYPE_CHECKING:
+    from _promise import Promise
 
 
 def main() -> int:
@@ -69,15 +74,7 @@ def measure_all(rows: list[str], rounds: int) -> dict[Case, list[Figures]]:
     """Run each case once in each round, every other round backwards; rows share what they have in common."""
     wanted = list(dict.fromkeys(case for row in rows for case in cases(row)))
     wanted.sort(key=lambda case: (case.clusters, case.workers))  # what is compared runs close together
-    runs: dict[Case, list[Figures]] = {case: [] for case in wanted}
-    for number in range(rounds):
-        for case in wanted[:: -1 if number % 2 else 1]:
-            if sys.stderr.isatty():
-                sys.stderr.write(f"\033[Kround {number + 1}: {case.title}, {case.workers} workers\r")
-            runs[case].append(Figures.of(case, run(case)[0]))
-    if sys.stderr.isatty():
-        sys.stderr.write("\033[K")
-    return runs
+    return interleave(wanted, rounds, lambda case: Figures.of(case, run(case)[0]))
 
 
 def show(row: str, table: Table) -> None:

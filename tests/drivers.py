@@ -78,7 +78,7 @@ def drive(directory: Path, *, prelude: str = PRELUDE, **environ: str) -> Iterato
         project.mkdir()
         for name, text in files.items():
             file = project / (name if "." in name else f"{name}.py")
-            file.parent.mkdir(exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(dedent(text))
         (project / "main.py").write_text(prelude + dedent(main))
         errors = directory / "errors"
@@ -95,7 +95,9 @@ def drive(directory: Path, *, prelude: str = PRELUDE, **environ: str) -> Iterato
         started.append(process)
         return Driver(process, errors)
 
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()

@@ -41,9 +41,11 @@ def other_version(directory: Path, package: str, version: str) -> str:
 class Nodes:
     """A scheduler and workers, started as their own users would."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, python: str = sys.executable) -> None:
         self.directory = directory
-        self._environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        self.python = python
+        foreign = ("PYTHON", "PREFECT")
+        self._environ = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def scheduler(self, *arguments: str, **environ: str) -> str:
@@ -63,7 +65,7 @@ class Nodes:
 
     def start(self, program: str, *arguments: str, **environ: str) -> None:
         command = [
-            sys.executable,
+            self.python,
             "-P",
             "-m",
             f"distributed.cli.{program}",
@@ -83,10 +85,10 @@ class Nodes:
 
 
 @contextmanager
-def nodes(directory: Path) -> Iterator[Nodes]:
+def nodes(directory: Path, python: str = sys.executable) -> Iterator[Nodes]:
     """End what was started when the block is left."""
     directory.mkdir()
-    made = Nodes(directory)
+    made = Nodes(directory, python)
     try:
         yield made
     finally:

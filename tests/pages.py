@@ -15,6 +15,7 @@ BLOCK = re.compile(r"(?ms)^(?P<indent> *)```python(?P<flag>[^\n]*)\n(?P<code>.*?
 FLAGS = {
     "notest": "nobody: its first line gives the reason",
     "flyte": "tests/flyte/test_docs.py: it needs Flyte, which the core's environment lacks",
+    "prefect": "tests/prefect/test_docs.py: it needs Prefect, which the core's environment lacks",
 }
 
 

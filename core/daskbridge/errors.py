@@ -57,6 +57,14 @@ class CodeNotDelivered(BundleError):
     retryable = True
 
 
+class CodeChanged(BundleError):
+    """Report new code of a run whose nodes have other code, where nobody said that they should change."""
+
+
+class StaleCode(DaskbridgeError):
+    """Report a task or a result of code that the nodes no longer have."""
+
+
 class ProvisioningError(DaskbridgeError):
     """Report a cluster that could not be started or reached."""
 

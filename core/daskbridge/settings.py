@@ -69,6 +69,13 @@ SETTINGS: dict[str, Setting] = {
     "log-rate": Setting(100.0, float, "Lines per second that one worker may send in the long run."),
     "log-burst": Setting(1000, int, "Lines that one worker may send at once."),
     "bundle-store": Setting(None, str, "fsspec URL under which bundles are stored for the nodes to fetch."),
+    "bundle-warn": Setting(
+        20.0,
+        float,
+        "MiB of files above which a bundle is unusually large and a warning says why; 0: never. A file counts"
+        " as 4 KiB at least.",
+        zero=True,
+    ),
     "cache-directory": Setting(None, str, "Where a node keeps installed bundles; read on each node."),
     "cache-size": Setting("4 GiB", str, "Size above which a node drops bundles that nobody uses."),
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -12,6 +14,7 @@ import pytest
 from tests.drivers import drive as programs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -46,11 +49,11 @@ def dask_program():
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
     def start(
-        program: str, *arguments: str, directory: Path, python: str = sys.executable
+        program: str, *arguments: str, directory: Path, python: str = sys.executable, **more: str
     ) -> subprocess.Popen[bytes]:
         command = [python, "-P", "-m", f"distributed.cli.{program}", "--host", "127.0.0.1", *arguments]
         with (directory / f"{program}.log").open("ab") as log:
-            process = subprocess.Popen(command, cwd=directory, env=environ, stdout=log, stderr=log)
+            process = subprocess.Popen(command, cwd=directory, env=environ | more, stdout=log, stderr=log)
         started.append(process)
         return process
 
@@ -58,3 +61,17 @@ def dask_program():
     for process in started:
         process.kill()
         process.wait()
+
+
+def remote_scheduler(dask_program: Callable[..., object], directory: Path) -> str:
+    """Start a scheduler and a worker that know nothing of any project; return the address."""
+    file = directory / "scheduler.json"
+    where = ("--scheduler-file", str(file))
+    dask_program(
+        "dask_scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0", *where, directory=directory
+    )
+    dask_program("dask_worker", "--nthreads", "1", "--no-dashboard", *where, directory=directory)
+    end = time.monotonic() + 60
+    while not (file.exists() and file.read_text().endswith("}")):
+        assert time.monotonic() < end, "no scheduler file"
+    return json.loads(file.read_text())["address"]

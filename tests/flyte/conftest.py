@@ -8,9 +8,9 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.dask_only import dask_only
 
 from .backend import DaskJob, submit
-from .dask_only import dask_only
 from .local import Project
 
 if TYPE_CHECKING:

@@ -14,20 +14,31 @@ import pytest
 #: Prefect reads it when it is imported, and must not touch the user's.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="daskbridge-prefect-")
 
-from prefect.settings import (  # noqa: E402 -- as said
+from prefect.logging.handlers import APILogHandler
+from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_LOGGING_TO_API_BATCH_INTERVAL,
     PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
     temporary_settings,
 )
+from tests import drivers
+from tests.dask_only import dask_only
+from tests.environments import nodes, wait_for
 
-from daskbridge.cluster._local import LocalProvisioner  # noqa: E402
+from daskbridge.cluster._local import LocalProvisioner
 
-from .runners import alone, cluster, runner  # noqa: E402, F401 -- fixtures of the runner's tests
-from .server import serving, until  # noqa: E402
-
+from .runners import alone, cluster, runner  # noqa: F401 -- fixtures of the runner's tests
+from .server import serving, until
 
 HERE = Path(__file__).parent
+
+#: What a program begins with. Prefect's names win: a star import would bring our ``on_dask`` for functions.
+PRELUDE = f"""{drivers.PRELUDE}
+import distributed
+from daskbridge_prefect import dask_task, on_dask
+from prefect import flow, task
+from prefect.context import FlowRunContext, TaskRunContext
+"""
 
 
 def pytest_collection_modifyitems(items):
@@ -51,6 +62,7 @@ def server(tmp_path_factory):
     """Give a real server: SQLite, loopback."""
     with serving(tmp_path_factory.mktemp("prefect")) as running:
         yield running
+        APILogHandler().flush()  # before nobody listens any more
 
 
 @pytest.fixture
@@ -94,3 +106,24 @@ def ended():
         return until(lambda: not any(map(listens, addresses)), bool, seconds)
 
     return all_ended
+
+
+@pytest.fixture
+def drive(tmp_path, server):
+    """Start ``main`` and modules of a user's as a program; it has ``hide()``, ``report()`` and the server."""
+    yield from drivers.drive(tmp_path, prelude=PRELUDE, **server.environ)
+
+
+@pytest.fixture(scope="session")
+def dask_python(tmp_path_factory):
+    """Give the interpreter of an environment with dask and distributed, without Prefect and daskbridge."""
+    return dask_only(tmp_path_factory.mktemp("dask-only"))
+
+
+@pytest.fixture
+def bare_nodes(tmp_path, dask_python):
+    """Give the address of a cluster whose nodes have dask only, and no variable of Prefect's."""
+    with nodes(tmp_path / "nodes", python=dask_python) as made:
+        file = made.scheduler()
+        made.worker(file, "one")
+        yield wait_for(file, 1)

@@ -10,8 +10,6 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import httpx
 
@@ -61,7 +59,9 @@ class Server:
             over = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
             return bool(runs) and all(run["state_type"] in over for run in runs)
 
-        return until(found, ended)
+        runs = until(found, ended)
+        assert ended(runs), runs
+        return runs
 
     def artifacts(self, task_run: object) -> dict[str, dict[str, Any]]:
         """Return the artifacts of a task run by key; its summary comes last."""
@@ -76,7 +76,9 @@ class Server:
         def found() -> list[dict[str, Any]]:
             return self.ask("logs/filter", logs=filters, sort="TIMESTAMP_ASC")
 
-        return until(found, lambda lines: any(said in line["message"] for line in lines))
+        lines = until(found, lambda lines: any(said in line["message"] for line in lines))
+        assert any(said in line["message"] for line in lines), [line["message"] for line in lines]
+        return lines
 
 
 def until(look: Callable[[], Any], good: Callable[[Any], bool], seconds: float = LATE) -> Any:
@@ -99,8 +101,8 @@ def serving(home: Path) -> Iterator[Server]:
     with (home / "server.log").open("w") as log:
         process = subprocess.Popen(command, cwd=home, env=os.environ | own, stdout=log, stderr=log)
     try:
-        up = until(lambda: _healthy(server) or process.poll() is not None, bool, START)
-        assert up and process.poll() is None, (home / "server.log").read_text()
+        up = until(lambda: process.poll() is None and _healthy(server), bool, START)
+        assert up, (home / "server.log").read_text()
         yield server
     finally:
         process.terminate()
@@ -113,7 +115,6 @@ def serving(home: Path) -> Iterator[Server]:
 
 def _healthy(server: Server) -> bool:
     try:
-        with urlopen(f"{server.url}/health", timeout=2) as answer:
-            return answer.status == httpx.codes.OK
-    except (URLError, OSError):
+        return httpx.get(f"{server.url}/health", timeout=2).status_code == httpx.codes.OK
+    except httpx.HTTPError:
         return False

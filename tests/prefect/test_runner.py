@@ -192,9 +192,9 @@ def test_nothing_is_kept_of_tasks_whose_state_was_fetched(runner):
             plugin = dask_scheduler.plugins[topic]
             return list(dask_scheduler.tasks), plugin.begun, len(plugin.blobs)
 
-        look = lambda: mine.client.run_on_scheduler(kept, topic=mine._topic)  # noqa: E731 -- short
+        look = lambda: mine.client.run_on_scheduler(kept, topic=mine._session.topic)  # noqa: E731 -- short
         found = until(look, lambda seen: not any(seen[:2]))
-        return found, mine._runs._live, mine._runs._report.unfinished
+        return found, mine._session.runs._live, mine._session.runs._report.unfinished
 
     assert run(runner, main).result() == (([], set(), 1), {}, [])
 

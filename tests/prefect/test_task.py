@@ -6,7 +6,9 @@ import asyncio
 import inspect
 import socket
 import threading
+import time
 
+import cloudpickle
 import dask.base
 import distributed
 import pytest
@@ -220,8 +222,7 @@ def test_an_abandoned_generator_leaves_no_cluster(api, started, ended):
 
     @flow
     def main():
-        for i in counting(3):
-            return i
+        return next(iter(counting(3)))
 
     assert main() == 0
     assert len(started) == 1
@@ -246,6 +247,42 @@ def test_two_tasks_at_a_time_see_their_own_clusters_each(api, started):
     found = main()
     assert len({*found}) == 2
     assert {*found} == {*started}
+    assert cloudpickle.list_registry_pickle_by_value() == set()
+
+
+def test_hooks_run_after_the_cluster_is_gone_and_may_fail(api, started, ended):
+    heard = []
+
+    def hook(*_):
+        heard.append(ended(started, seconds=0))
+        raise RuntimeError("a hook that fails")
+
+    @ours
+    @task(on_failure=[hook])
+    def failing():
+        raise ValueError("as expected")
+
+    @flow
+    def main():
+        return failing(return_state=True).is_failed()
+
+    assert main()
+    assert heard == [True]
+
+
+def test_an_async_task_that_times_out_leaves_no_cluster(api, started, ended):
+    @ours
+    @task(timeout_seconds=3)
+    async def endless():
+        await distributed.get_client().submit(time.sleep, 60)
+
+    @flow
+    async def main():
+        return (await endless(return_state=True)).name
+
+    assert asyncio.run(main()) == "TimedOut"
+    assert len(started) == 1
+    assert ended(started, seconds=0)
 
 
 def test_no_client_is_left(api):
@@ -272,7 +309,11 @@ def test_a_cluster_that_cannot_start_fails_the_task_with_advice(api):
     assert "ProvisioningError" in told["state"]["message"]
     with pytest.raises(ProvisioningError):
         state.result()
-    api.logs(task_run_id=told["id"], said="hint: ")
+    lines = api.logs(task_run_id=told["id"], said="hint: ")
+    assert sum(line["message"].startswith("hint: ") for line in lines) == 2, "each attempt says what to do"
+    found = api.artifacts(told["id"])
+    assert {*found} == {"dask-summary", "dask-summary-2"}
+    assert "hint: " in found["dask-summary"]["data"]
 
 
 def test_provisioning_counts_as_part_of_the_task(api, silent):
@@ -305,7 +346,7 @@ def test_a_start_up_that_takes_too_long_has_a_bound_of_its_own(api, silent):
 
 
 def test_a_map_is_bounded_by_max_clusters(api):
-    lock, running, most = threading.Lock(), [0], [0]
+    lock, pair, running, most = threading.Lock(), threading.Barrier(2, timeout=60), [0], [0]
 
     @on_dask(ONE, code=False, max_clusters=2)
     @task
@@ -313,6 +354,7 @@ def test_a_map_is_bounded_by_max_clusters(api):
         with lock:
             running[0] += 1
             most[0] = max(most[0], running[0])
+        pair.wait()
         result = distributed.get_client().submit(abs, -x).result()
         with lock:
             running[0] -= 1
@@ -320,9 +362,9 @@ def test_a_map_is_bounded_by_max_clusters(api):
 
     @flow
     def main():
-        return one.map(range(5)).result()
+        return one.map(range(6)).result()
 
-    assert main() == [0, 1, 2, 3, 4]
+    assert main() == [0, 1, 2, 3, 4, 5]
     assert most == [2]
 
 
@@ -345,7 +387,7 @@ def test_the_topology_follows_from_the_tasks_arguments(api, started):
 
 def test_a_topology_that_asks_for_unknown_arguments_is_an_error_at_definition():
     with pytest.raises(TypeError, match="unknown argument of add 'size'; known: x, y"):
-        on_dask(lambda size: Dask())(task(add))
+        on_dask(lambda size: Dask(workers=WorkerGroup(size)))(task(add))
 
 
 def test_a_flow_is_refused():

@@ -70,7 +70,11 @@ def summarize(run: Run) -> None:
         f"| {step.name} | {step.seconds:.2f} s | {step.state} | {_cell(step.detail)} |" for step in run.steps
     ]
     table = "\n".join(["| step | took | ended | |", "|---|---|---|---|", *rows])
-    error = f"\n\nThe task ended in `{_cell(repr(run.error))}`" if run.error is not None else ""
+    error = ""
+    if run.error is not None:
+        notes = getattr(run.error, "__notes__", ())
+        lines = "\n".join([f"{type(run.error).__name__}: {run.error}", *notes])
+        error = f"\n\nIt ended in an error:\n\n```text\n{lines}\n```"
     text = f"Dask cluster by `{run.provisioner}`\n\n{table}{error}"
     _publish(create_markdown_artifact, run, "summary", markdown=text)
 

@@ -28,7 +28,7 @@ def prefect() -> Orchestrator:
         flow_open=flow_open,
         logger=logger,
         on_ready=on_ready,
-        on_close=_artifacts.summarize,
+        on_close=on_close,
     )
 
 
@@ -78,3 +78,11 @@ def on_ready(run: Run) -> None:
     assert run.ref is not None
     get_run_logger().info("Dask cluster %s is ready; %s", run.ref.name, run.ref.dashboard)
     _artifacts.publish_link(run)
+
+
+def on_close(run: Run) -> None:
+    """Log the hints and notes of an error, which Prefect leaves out where it retries, and sum the run up."""
+    notes = getattr(run.error, "__notes__", None)
+    if notes:
+        get_run_logger().error("%s", "\n".join(notes))
+    _artifacts.summarize(run)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from distributed import Future
-    from prefect.futures import PrefectFuture
     from prefect.client.schemas.objects import State
+    from prefect.futures import PrefectFuture
 
 R = TypeVar("R")
 #: Seconds between two looks for what should end a wait, such as a flow's timeout in another thread.

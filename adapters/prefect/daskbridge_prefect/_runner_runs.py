@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import pickle
 import threading
 import weakref
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import AwaitingRetry, Cancelled
-from prefect.utilities.asyncutils import run_coro_as_sync
 
 from daskbridge_prefect._runner_future import DaskFuture, crashed
+from daskbridge_prefect._runner_retries import Job, delay_before, delays_left, may_retry
 from daskbridge_prefect._runner_travel import node_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from distributed import Client, Future
-    from prefect import Task
+    from prefect.client.schemas.objects import State
     from prefect.futures import PrefectFuture
 
     from daskbridge_prefect._runner_report import Report
@@ -32,25 +30,6 @@ if TYPE_CHECKING:
 GRACE = 2.0
 
 logger = logging.getLogger("daskbridge.prefect")
-
-
-@dataclass
-class Job:
-    """Hold what it takes to launch a task run, until it has ended."""
-
-    run: str
-    task: Task[..., Any]
-    attempt: Any  # the Attempt that travels
-    upstream: list[PrefectFuture[Any]]
-    options: dict[str, Any]
-    future: DaskFuture[Any]
-    attempts: int = 0
-    #: How many times its worker died although Dask's own option ``retries`` allowed for that.
-    forgiven: int = 0
-    deaths: int = 0
-    #: Whether it was launched anew because something that it depends on has failed.
-    excused: bool = False
-    dask: Future[Any] | None = field(default=None, repr=False)
 
 
 class Runs:
@@ -210,8 +189,8 @@ class Runs:
         if job.forgiven < job.options.get("retries", 0):
             job.forgiven += 1
             delay, left = 0.0, retries
-        elif begun - job.forgiven <= retries and self._may_retry(job.task, record, state):
-            delay, left = _delay(job.task, begun - job.forgiven), retries - (begun - job.forgiven)
+        elif begun - job.forgiven <= retries and may_retry(job.task, record, state):
+            delay, left = delay_before(job.task, begun - job.forgiven), retries - (begun - job.forgiven)
         else:
             self._end(job, state)
             return
@@ -219,7 +198,7 @@ class Runs:
         waiting: State[Any] = AwaitingRetry(scheduled_time=at, message=f"{why}; it is tried again")
         self._report.set_state(job.run, waiting, job.task, begun)
         record = {**(self._report.record(job.run, job.task) or record), "run_count": begun}
-        job.attempt = replace(job.attempt, again=(record, left, _delays_left(job.task, retries - left)))
+        job.attempt = replace(job.attempt, again=(record, left, delays_left(job.task, retries - left)))
         if not delay:
             self._launch(job)
             return
@@ -230,17 +209,6 @@ class Runs:
         timer.daemon = True
         self._timers.add(timer)
         timer.start()
-
-    def _may_retry(self, task: Task[..., Any], record: dict[str, Any], state: State[Any]) -> bool:
-        condition: Any = task.retry_condition_fn
-        if condition is None:
-            return True
-        try:
-            answer = condition(task, TaskRun.model_validate(record), state)
-            return bool(run_coro_as_sync(answer) if inspect.iscoroutine(answer) else answer)
-        except Exception:
-            logger.exception("retry_condition_fn of task %r failed, so it is not tried again", task.name)
-            return False
 
     def _end_if_live(self, job: Job, state: State[Any]) -> None:
         if job.run in self._live:
@@ -271,16 +239,3 @@ def _waited_for(future: PrefectFuture[Any]) -> Any:  # noqa: ANN401 -- a state t
 
     future.wait()
     return node_module("_runner_worker").Sent(cloudpickle.dumps(future.state))
-
-
-def _delay(task: Task[..., Any], retry: int) -> float:
-    """Return the seconds before a task's ``retry``-th retry."""
-    delays: Any = task.retry_delay_seconds or 0
-    return float(delays[min(retry, len(delays)) - 1] if isinstance(delays, list | tuple) else delays)
-
-
-def _delays_left(task: Task[..., Any], used: int) -> Any:  # noqa: ANN401 -- as Prefect has them
-    delays: Any = task.retry_delay_seconds
-    if not isinstance(delays, list | tuple):
-        return delays
-    return list(delays[used:]) or list(delays[-1:])

@@ -5,7 +5,6 @@ This module travels; it imports Prefect.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import copy
 import io
@@ -13,27 +12,20 @@ import logging
 import pickle
 import threading
 from contextvars import ContextVar
-from functools import cache, lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 from dask.sizeof import sizeof
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import AsyncClientContext
-from prefect.events import Event, RelatedResource, emit_event
-from prefect.events.clients import PrefectEventsClient
-from prefect.events.worker import EventsWorker
-from prefect.logging import handlers
-from prefect.logging.handlers import APILogWorker
-from prefect.settings import get_current_settings
 from prefect.task_engine import run_task_async, run_task_sync
 
 from ._runner_context import FlowOnWorker
+from ._runner_loop import run_on_loop
+from ._runner_post import Post, listening, post
 from ._runner_worker import Lost, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from prefect import Task
 
     from ._runner_worker import Attempt, Outbox
@@ -42,11 +34,9 @@ if TYPE_CHECKING:
 SMALL = 64 * 1024
 
 logger = logging.getLogger("daskbridge.prefect")
-_post: ContextVar[_Post | None] = ContextVar("daskbridge_prefect_post", default=None)
 #: The attempt that runs in this context, for tasks that it submits itself.
 current: ContextVar[tuple[Attempt, Outbox] | None] = ContextVar("daskbridge_prefect_attempt", default=None)
 _lock = threading.Lock()
-_own_loop = threading.local()
 
 
 def run_attempt(attempt: Attempt, key: str, upstream: tuple[Any, ...], outbox: Outbox) -> State[Any] | Lost:
@@ -61,12 +51,12 @@ def run_attempt(attempt: Attempt, key: str, upstream: tuple[Any, ...], outbox: O
         task.retries, task.retry_delay_seconds = retries, delays
     if not outbox.begin(key):
         return Lost(attempt.run)
-    post = _Post(attempt.run, outbox) if flow.heard else None
+    hears = Post(attempt.run, outbox) if flow.heard else None
     here = contextvars.copy_context()
     try:
-        state = here.run(_run, task, flow, given, post, (attempt, outbox))
+        state = here.run(_run, task, flow, given, hears, (attempt, outbox))
     finally:
-        if post is None:
+        if hears is None:
             flow.flush()
     packed = _packed(state)
     whole = packed is not None
@@ -78,41 +68,16 @@ def _run(
     task: Task[..., Any],
     flow: FlowOnWorker,
     given: dict[str, Any],
-    post: _Post | None,
+    hears: Post | None,
     attempt: tuple[Attempt, Outbox],
 ) -> State[Any]:
-    _post.set(post)
+    post.set(hears)
     current.set(attempt)
     with flow.entered(given.pop("own")) as context:
         arguments = {"task": task, "return_type": "state", "context": context, **given}
-        result = _run_on_loop(run_task_async(**arguments)) if task.isasync else run_task_sync(**arguments)
+        result = run_on_loop(run_task_async(**arguments)) if task.isasync else run_task_sync(**arguments)
     assert isinstance(result, State)
     return result
-
-
-def _run_on_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 -- the coroutine's
-    """Run to the end on a loop that this thread keeps, with a client of Prefect's that stays open."""
-    runner: asyncio.Runner | None = getattr(_own_loop, "runner", None)
-    if runner is None:
-        runner = _own_loop.runner = asyncio.Runner()
-
-    async def run() -> Any:  # noqa: ANN401 -- the coroutine's
-        client = getattr(_own_loop, "client", None)
-        if client is None:
-            client = AsyncClientContext()
-            await client.__aenter__()
-            _own_loop.client = client
-        token = AsyncClientContext.__var__.set(client)
-        try:
-            return await coroutine
-        finally:
-            AsyncClientContext.__var__.reset(token)
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            for each in left:  # as asyncio.run() does
-                each.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
-
-    return runner.run(run(), context=contextvars.copy_context())
 
 
 def _flow(attempt: Attempt, outbox: Outbox) -> FlowOnWorker:
@@ -183,72 +148,3 @@ def _without_result(state: State[Any]) -> bytes:
     stored = metadata is not None and getattr(state.data, "is_persisted", True)
     packed: bytes = cloudpickle.dumps(state.model_copy(update={"data": metadata if stored else None}))
     return packed
-
-
-class _Post:
-    """Stand for Prefect's senders of events and logs: what a task run says goes to the flow's process.
-
-    There it is sent on in order, by one that is not lost with a worker.
-    """
-
-    client_type = PrefectEventsClient
-
-    def __init__(self, run: str, outbox: Outbox | None) -> None:
-        self._resource = f"prefect.task-run.{run}"
-        self._outbox = outbox
-        #: How much came, for whoever asks whether anything does.
-        self.came = 0
-
-    def send(self, item: Any) -> None:  # noqa: ANN401 -- an event or a log
-        """Take what Prefect would send to its API."""
-        self.came += 1
-        if self._outbox is None:
-            return
-        if not isinstance(item, Event):
-            self._outbox.put("log", item)
-            return
-        if not item.event.startswith("prefect.task-run."):
-            self._relate(item)
-        self._outbox.put("event", item)
-
-    def wait_until_empty(self) -> None:
-        """Return at once: what was put is on its way."""
-
-    def _relate(self, event: Event) -> None:
-        if self._resource not in {resource.id for resource in event.involved_resources}:
-            about = {"prefect.resource.id": self._resource, "prefect.resource.role": "task-run"}
-            event.related.append(RelatedResource.model_validate(about))
-
-
-@cache
-def _stand_between() -> None:
-    """Let Prefect find a task run's own :class:`_Post` in its context, once in a process."""
-    for service in (EventsWorker, APILogWorker):
-        service.instance = staticmethod(partial(_post_or, service.instance))  # type: ignore[method-assign]
-    for name in ("", "prefect", "prefect.task_runs", "prefect.flow_runs"):
-        for handler in logging.getLogger(name).handlers:
-            if isinstance(handler, handlers.PrefectConsoleHandler):
-                handler.addFilter(_said_here)
-
-
-def _said_here(record: logging.LogRecord) -> bool:
-    """Tell whether a worker's console shows a record: not if the flow's will."""
-    sent = getattr(record, "send_to_api", True) and get_current_settings().logging.to_api.enabled
-    return _post.get() is None or not sent or not record.name.startswith(("prefect.task", "prefect.flow"))
-
-
-def _post_or(instance: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 -- a sender
-    return _post.get() or instance(*arguments, **keywords)
-
-
-def listening() -> bool:
-    """Tell whether what Prefect sends in this context can be heard, by sending something."""
-    _stand_between()
-    probe = _Post("", None)
-    token = _post.set(probe)
-    try:
-        emit_event("daskbridge.probe", resource={"prefect.resource.id": "daskbridge.probe"})
-        getattr(handlers, "emit_api_log", lambda log: APILogWorker.instance().send(log))({})
-    finally:
-        _post.reset(token)
-    return probe.came == 2  # noqa: PLR2004 -- both

@@ -24,7 +24,9 @@ MODULES = (
     "_runner_worker",
     "_runner_call",
     "_runner_context",
+    "_runner_loop",
     "_runner_nested",
+    "_runner_post",
     "_runner_task",
 )
 

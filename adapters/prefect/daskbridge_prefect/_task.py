@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overl
 from prefect import Flow, Task, task
 
 import daskbridge
+from daskbridge_prefect._interrupt import FlowInterrupted
 from daskbridge_prefect._source import seen_as
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
         topology,
         provisioner=provisioner,
         code=code,
+        cancel=FlowInterrupted(),
         asynchronous=asynchronous,
         scope=scope,
         max_clusters=max_clusters,

@@ -105,7 +105,7 @@ def _source(code: Path | None, command: tuple[str, ...]) -> CodeSpec:
         directory = Path(argument).absolute().parent
         if argument.endswith(".py") and Path(argument).is_file() and directory.is_relative_to(root.path):
             entry = directory.relative_to(root.path).as_posix()
-            return replace(spec, roots=(Root(root.path, (entry, *root.sys_path)),))
+            return replace(spec, roots=(Root(root.path, (entry, *root.sys_path)), *spec.roots[1:]))
     return spec
 
 

@@ -111,6 +111,7 @@ class WrappedCluster:
         self._cluster = cluster
         self._title = type(cluster).__name__
         self._closing: asyncio.Task[object] | None = None
+        self._number: int | None = None
 
     async def start(self, workers: WorkerGroup, run: Run) -> None:
         """Ask for the workers."""
@@ -127,6 +128,7 @@ class WrappedCluster:
                 cluster.adapt(minimum=number, maximum=workers.max_workers)
             else:
                 cluster.scale(number)
+                self._number = number
 
         await _foreign(f"{self._title} could not be started", start)
 
@@ -141,6 +143,16 @@ class WrappedCluster:
             msg = f"there is no worker group {group!r}; {self._title} has one: default"
             raise ProvisioningError(msg)
         await _foreign(f"{self._title}.scale() failed", lambda: self._cluster.scale(number))
+        self._number = number
+
+    async def recall(self) -> None:
+        """Have workers started that the cluster object has given up.
+
+        Dask's own classes close one that was restarted and is not there ``lost-worker-timeout`` later, for
+        whatever reason.
+        """
+        if self._number is not None:
+            await self.scale("default", self._number)
 
     async def failure(self) -> str | None:
         """Say whether the cluster object itself has failed or closed."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from daskbridge.cluster._fit import Share
-    from daskbridge.plugins import Run
+    from daskbridge.plugins import Equipment, Run
     from daskbridge.topology import Dask
 
 logger = logging.getLogger("daskbridge")
@@ -94,6 +94,11 @@ class LocalCluster:
             msg = f"worker group {group!r} adapts by itself between {least} and {most} workers"
             raise ProvisioningError(msg, hint="leave out max_workers to scale it by hand")
         await self._zygote.order(order="scale", cluster=self._name, group=group, number=number)
+
+    async def renew(self, equipment: Equipment) -> None:
+        """Have all workers ended at once, and as many started with ``equipment``."""
+        packed = _packed(equipment.workers)
+        await self._zygote.order(order="renew", cluster=self._name, worker_plugins=packed)
 
     async def failure(self) -> str | None:
         """Say which process ended, or why not one worker could start."""

@@ -80,6 +80,23 @@ class Family:
             wanted[name] = 0
             self._bear_worker(name, group)
 
+    def renew(self, plugins: list[str]) -> None:
+        """End all workers at once, and start as many that have these plugins from their start."""
+        if self._closing:
+            return
+        self._order["all"]["worker_plugins"] = plugins
+        for node in [each for each in self._nodes.values() if each.group is not None]:
+            self._kill_at.pop(node.name, None)
+            del self._nodes[node.name]
+            node.name += f", until {node.pid} has ended"  # its name goes to another one
+            self._nodes[node.name] = node
+            node.kill()
+        self._again.clear()
+        for group, wanted in self._wanted.items():
+            for name in wanted:
+                wanted[name] = 0
+                self._bear_worker(name, group)
+
     def close(self, reason: str) -> None:
         """Begin to end all; what does not end in time is killed."""
         if self._closing:

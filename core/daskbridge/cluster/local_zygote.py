@@ -133,6 +133,8 @@ class Zygote:
         elif name in self._families:  # else it has ended meanwhile
             if order["order"] == "scale":
                 self._families[name].scale(order["group"], order["number"])
+            elif order["order"] == "renew":
+                self._families[name].renew(order["worker_plugins"])
             else:
                 self._families[name].close(order["reason"])
 

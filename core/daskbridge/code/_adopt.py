@@ -18,9 +18,11 @@ from daskbridge.code._limits import MAX_BYTES, MAX_FILES, mib
 from daskbridge.code._project import entries_inside
 from daskbridge.code._scan import Selection, refuse_collisions
 from daskbridge.code._spec import Root
-from daskbridge.code._walk import UNPORTABLE, File, LeftOut, portable
+from daskbridge.code._walk import UNPORTABLE, File, LeftOut
 from daskbridge.errors import BundleError
-from daskbridge.node.unpack import BLOCK, CHUNK
+from daskbridge.node.compress import CHUNK
+from daskbridge.node.tar import BLOCK
+from daskbridge.node.unpack import portable
 
 if TYPE_CHECKING:
     import os
@@ -71,7 +73,7 @@ def adopt_archive(
             raise BundleError(msg, hint="pack it again with the tool that made it") from error
         selection = _selection(files, root, str(archive))
         bundle = pack(selection, (root,), directory)
-    here = tuple(replace(file, source=str(root / file.path)) for file in selection.files)
+    here = tuple(file._replace(source=str(root / file.path)) for file in selection.files)
     return replace(bundle, selection=replace(selection, files=here))
 
 
@@ -103,7 +105,7 @@ def _unpack(plain: IO[bytes], target: Path, archive: str) -> list[File]:
             if len(found) == MAX_FILES or total > MAX_BYTES:
                 raise _too_large(archive)
             if first:  # tar keeps the content of hard links once
-                found[name] = replace(first, path=name)
+                found[name] = first._replace(path=name)
                 continue
             source = target / str(number)
             content = tar.extractfile(member)
@@ -140,7 +142,7 @@ def _normal(name: str) -> str:
 
 
 def _selection(found: list[File], root: Path, archive: str) -> Selection:
-    files = sorted((file for file in found if portable(file.path)), key=lambda file: file.path.encode())
+    files = sorted((file for file in found if portable(file.path)), key=lambda file: file.path)
     left_out = sorted(file.path for file in found if not portable(file.path))
     if not files:
         msg = f"archive {archive!r} holds no file that can ship"

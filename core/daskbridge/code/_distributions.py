@@ -35,8 +35,8 @@ class Imported:
 
     def without(self, names: Collection[str]) -> Imported:
         """Leave out some distributions, however their names are spelt."""
-        left_out = {_normal(name) for name in names}
-        versions = {name: each for name, each in self.versions.items() if _normal(name) not in left_out}
+        left_out = {normal(name) for name in names}
+        versions = {name: each for name, each in self.versions.items() if normal(name) not in left_out}
         return Imported(versions, {name: self.modules[name] for name in versions})
 
 
@@ -130,5 +130,6 @@ def _prefixes(module: str) -> list[str]:
     return [".".join(parts[:number]) for number in range(len(parts), min(len(parts), 2) - 1, -1)]
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """Return a distribution's name as all spellings of it have it."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from daskbridge.code._distributions import normal
+from daskbridge.code._editable import editables, has_module, place_of
+from daskbridge.code._layout import everywhere
+from daskbridge.code._project import is_installed
+from daskbridge.code._scan import MODULES
 
 if TYPE_CHECKING:
     from daskbridge.code._bundle import CodeBundle
+    from daskbridge.code._editable import Editable
 
 
 def explain_import(name: str, bundle: CodeBundle, error: BaseException | None = None) -> str | None:
@@ -35,18 +45,53 @@ def explain_import(name: str, bundle: CodeBundle, error: BaseException | None = 
         directory = elsewhere.removesuffix(f"/{stem}.py")
         why = f"nodes do not import from {directory}: add it to sys_path"
         return f"module {name!r} shipped as {elsewhere}, but {why}"
-    advice = "install it in the nodes' image"
-    if importer := _importer(error, bundle):
-        advice += f", or move what runs on the nodes out of {importer}, which imports it"
+    if root := _root_here(name):
+        where, write = root
+        advice = f"{where}; code=CodeSpec([*default_spec().roots, {write}]) ships it in any case"
+    else:
+        advice = "install it in the nodes' image"
+        if importer := _importer(error, bundle):
+            advice += f", or move what runs on the nodes out of {importer}"
     return f"module {name!r} is not on the node, and no such file shipped from {roots}: {advice}"
 
 
+def _root_here(name: str) -> tuple[str, str] | None:
+    """Say from where this process imports a module that belongs to no image, and which root that would be."""
+    top = name.partition(".")[0]
+    for editable in editables():
+        if editable.brings(name) and normal(editable.name) not in everywhere():
+            where = f"here it is the editable install {editable.name!r} of {editable.project}"
+            return f"{where}, which ships by default if it is imported before the start", _root(
+                editable, name
+            )
+    with suppress(ImportError, ValueError):
+        found = importlib.util.find_spec(top)
+        for file in [found.origin, *(found.submodule_search_locations or ())] if found else ():
+            place = place_of(top, Path(file or ""))
+            if place is not None and has_module(place, name) and not is_installed(place):
+                return f"here it comes from {place}", f"Root({str(place)!r})"
+    return None
+
+
+def _root(editable: Editable, name: str) -> str:
+    for package, target in editable.renamed().items():
+        if f"{name}.".startswith(f"{package}."):
+            return f"Root({str(target)!r}, package={package!r})"
+    for place in editable.places():
+        if place.is_relative_to(editable.project) and has_module(place, name):
+            inside = place.relative_to(editable.project).as_posix()
+            return f"Root({str(editable.project)!r}" + (")" if inside == "." else f", sys_path=[{inside!r}])")
+    return f"Root({str(editable.project)!r})"
+
+
 def _importer(error: BaseException | None, bundle: CodeBundle) -> str | None:
-    """Return the last file of the bundle, as it lies on a node, in the error's traceback."""
+    """Return the last line of a file of the bundle, as it lies on a node, in the error's traceback."""
     trace, found = error.__traceback__ if error else None, None
+    sources = {file.path: file.source for file in bundle.selection.files if file.path.startswith(MODULES)}
     while trace is not None:
         _, shipped, file = trace.tb_frame.f_code.co_filename.partition(f"/{bundle.digest}/tree/")
-        found = file if shipped else found
+        if shipped:
+            found = f"{sources.get(file, file)}, which imports it in line {trace.tb_lineno}"
         trace = trace.tb_next
     return found
 

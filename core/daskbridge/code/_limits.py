@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
+from daskbridge.code._weight import Part, by_size, by_weight, data, directories
 from daskbridge.errors import BundleError
+from daskbridge.settings import setting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from daskbridge.code._bundle import CodeBundle
     from daskbridge.code._scan import Selection
     from daskbridge.code._spec import CodeSpec
     from daskbridge.code._walk import File
@@ -18,10 +21,12 @@ MAX_FILES = 50_000
 MAX_BYTES = 512 << 20
 #: A larger archive needs a store: the scheduler would be busy sending it.
 MAX_ARCHIVE = 64 << 20
-_SHOWN = 5
+#: How many names an error lists, and a warning.
+_SHOWN, _FEW = 5, 3
 _ADVICE = (
     "leave out in .daskbridgeignore (gitignore patterns) what nodes don't import; see `daskbridge bundle ls`"
 )
+_ANY_TOOL = "leave out what nodes don't import, in .daskbridgeignore or where another tool packs it"
 
 
 def check_selection(spec: CodeSpec, selection: Selection) -> None:
@@ -32,8 +37,10 @@ def check_selection(spec: CodeSpec, selection: Selection) -> None:
         msg = f"no file ships from the roots {roots}; left out: {left_out or 'nothing'}"
         raise BundleError(msg, hint="name the directory of your modules, or bring files back with include=")
     if len(selection.files) > MAX_FILES:
-        count, most = len(selection.files), _most(selection.files)
-        msg = f"{count} files would ship from {roots}, at most {MAX_FILES} can; most are in {most}"
+        most = directories(selection.files, lambda _: 1)[:_SHOWN]
+        places = ", ".join(f"{part.name} ({part.files})" for part in most) or "no directory"
+        count = len(selection.files)
+        msg = f"{count} files would ship from {roots}, at most {MAX_FILES} can; most are in {places}"
         raise BundleError(msg, hint=_ADVICE)
     if selection.size > MAX_BYTES:
         given, limit = mib(selection.size), mib(MAX_BYTES)
@@ -48,18 +55,45 @@ def check_archive(size: int, selection: Selection, *, store: bool) -> None:
             f"the archive has {mib(size)}, at most {mib(MAX_ARCHIVE)} go through the scheduler; "
             f"largest: {largest(selection.files)}"
         )
-        advice = "leave out what nodes don't import, in .daskbridgeignore or where another tool packs it"
-        raise BundleError(msg, hint=f"{advice}; or set daskbridge.bundle-store, where nodes then fetch it")
+        raise BundleError(msg, hint=f"{_ANY_TOOL}; or set daskbridge.bundle-store, where nodes then fetch it")
+
+
+def unusual(selection: Selection) -> str | None:
+    """Say that a selection is large for code, what makes it so and what to do; None if it is not.
+
+    The bound is the setting ``bundle-warn``.
+    """
+    files, bound = selection.files, setting("bundle-warn") * (1 << 20)
+    if not bound or sum(map(by_weight, files)) <= bound:
+        return None
+    told = [f"the code is large: {len(files)} files, {mib(selection.size)}"]
+    kinds = data(files)
+    in_data = sum(kind.size for kind in kinds)
+    if 2 * in_data > selection.size:
+        told.append(f"{mib(in_data)} of it are data: {_counted(kinds)}")
+    if most := directories(files, by_weight):
+        told.append(f"largest directories: {_counted(most)}")
+    told.append(f"largest files: {_counted(largest_files(files))}")
+    return f"{'; '.join(told)}. To ship less, {_ANY_TOOL}; the setting daskbridge.bundle-warn is the bound"
+
+
+def refuse_directory(bundle: CodeBundle) -> None:
+    """Raise :class:`~daskbridge.errors.BundleError` for a working directory on nodes that others use, too."""
+    if bundle.selection.working_directory is not None:
+        msg = "CodeSpec(working_directory=True) is for a cluster of one's own: others use this one, too"
+        hint = "give tasks absolute names, read data relative to __file__, or use a cluster of your own"
+        raise BundleError(msg, hint=hint)
 
 
 def largest(files: Sequence[File]) -> str:
-    """Name the largest files and the largest directories at the top."""
-    shown = [f"{file.path} ({mib(file.size)})" for file in sorted(files, key=lambda f: -f.size)[:_SHOWN]]
-    sizes = Counter[str]()
-    for file in files:
-        if "/" in file.path:
-            sizes[file.path.partition("/")[0] + "/"] += file.size
-    return ", ".join(shown + [f"{name} ({mib(size)})" for name, size in sizes.most_common(_SHOWN)])
+    """Name the largest files and the largest directories."""
+    parts = [*largest_files(files), *directories(files, by_size)[:_SHOWN]]
+    return ", ".join(f"{part.name} ({mib(part.size)})" for part in parts)
+
+
+def largest_files(files: Iterable[File]) -> list[Part]:
+    """Return the largest files."""
+    return [Part(file.path, 1, file.size) for file in nlargest(_SHOWN, files, key=by_size)]
 
 
 def mib(size: int) -> str:
@@ -71,6 +105,6 @@ def mib(size: int) -> str:
     return f"{size / (1 << 20):.1f} MiB" if size >= 1 << 16 else f"{size} B"
 
 
-def _most(files: Sequence[File]) -> str:
-    counts = Counter(file.path.rpartition("/")[0] + "/" for file in files)
-    return ", ".join(f"{name} ({count})" for name, count in counts.most_common(_SHOWN))
+def _counted(parts: Sequence[Part]) -> str:
+    shown = (f"{part.files} files, {mib(part.size)}" if part.files > 1 else mib(part.size) for part in parts)
+    return ", ".join(f"{part.name} ({what})" for part, what in list(zip(parts, shown, strict=True))[:_FEW])

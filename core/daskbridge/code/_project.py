@@ -37,7 +37,7 @@ def default_spec(start: Path | None = None) -> CodeSpec:
 
 
 def project_spec(directory: str | os.PathLike[str]) -> CodeSpec:
-    """Return the spec of the project in ``directory``, which ships as the one root.
+    """Return the spec of the project in ``directory``; editable installs elsewhere are no part of it.
 
     >>> project_spec(tempfile.mkdtemp()).roots[0].sys_path
     ('',)
@@ -98,12 +98,23 @@ def _home() -> Path:
 
 
 def _script_directory() -> Path:
+    directory = _started_from()
+    return Path.cwd() if directory is None or is_installed(directory) else directory
+
+
+def is_command() -> bool:
+    """Tell whether this process runs an installed command, whose code may be anywhere."""
+    directory = _started_from()
+    return directory is not None and is_installed(directory)
+
+
+def _started_from() -> Path | None:
+    """Return the directory of the file that runs, or None where Python was given something else."""
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
     if file is None or getattr(main, "__spec__", None) is not None:
-        return Path.cwd()
-    directory = Path(file).absolute().parent
-    return Path.cwd() if is_installed(directory) else directory
+        return None
+    return Path(file).absolute().parent
 
 
 def _root_of(start: Path) -> Path:
@@ -117,10 +128,12 @@ def _root_of(start: Path) -> Path:
 
 
 def _spec(root: Path, search: list[str]) -> CodeSpec:
+    from daskbridge.code._layout import with_finders
+
     entries = entries_inside(root, search)
     if (root / "src").is_dir() and not (root / "src" / "__init__.py").exists():
         entries.append("src")
-    return CodeSpec([Root(root, entries)])
+    return with_finders(CodeSpec([Root(root, entries)]))
 
 
 def is_installed(place: Path) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import count
+from operator import itemgetter
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from daskbridge.code._project import refuse
 from daskbridge.code._walk import File, LeftOut, Walk
 from daskbridge.errors import BundleError
+from daskbridge.node.unpack import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,15 +21,20 @@ if TYPE_CHECKING:
 
 #: Where entry modules live in a bundle.
 MODULES = ".daskbridge/modules"
+_PATH = itemgetter(0)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Hold what :func:`scan` found, sorted by path; ``sys_path`` is relative to the bundle."""
+    """Hold what :func:`scan` found, sorted by path.
+
+    ``sys_path`` and ``working_directory``, of which each worker gets a copy, are relative to the bundle.
+    """
 
     files: tuple[File, ...]
     left_out: tuple[LeftOut, ...]
     sys_path: tuple[str, ...]
+    working_directory: str | None = None
 
     @property
     def size(self) -> int:
@@ -59,38 +67,70 @@ def scan(spec: CodeSpec) -> Selection:
     left_out: list[LeftOut] = []
     sys_path: list[str] = []
     real_roots = [os.path.realpath(root.path) for root in spec.roots]
-    for number, root in enumerate(spec.roots):
-        prefix = f"{number}/" if len(spec.roots) > 1 else ""
-        for item in Walk(spec, str(root.path), real_roots).items():
-            if isinstance(item, File):
-                files.append(replace(item, path=prefix + item.path) if prefix else item)
-            else:
-                left_out.append(replace(item, path=prefix + item.path))
+    plain = sum(root.package is None for root in spec.roots)
+    numbers = count()
+    for root in spec.roots:
+        if root.package is not None:
+            prefix = f"{MODULES}/{root.package.replace('.', '/')}/"
+        else:
+            prefix = f"{next(numbers)}/" if plain > 1 else ""
+        walk = Walk(spec, str(root.path), real_roots)
+        files += [file._replace(path=prefix + file.path) for file in walk.files] if prefix else walk.files
+        left_out += [item._replace(path=prefix + item.path) for item in walk.left_out]
         sys_path += [(prefix + entry).rstrip("/") for entry in root.sys_path]
-    if spec.modules:
+    if spec.modules or plain < len(spec.roots):
         files += _modules(spec)
         sys_path.insert(0, MODULES)
-    files.sort(key=lambda file: file.path.encode())
+    files.sort(key=_PATH)  # characters are in the order of their bytes
     refuse_collisions(files)
-    left_out.sort(key=lambda item: item.path)
-    return Selection(tuple(files), tuple(left_out), tuple(sys_path))
+    if sys_path[:1] == [MODULES]:
+        _refuse_hidden(files, sys_path)
+    left_out.sort(key=_PATH)
+    directory = ("0" if plain > 1 else "") if spec.working_directory else None
+    return Selection(tuple(files), tuple(left_out), tuple(sys_path), directory)
 
 
 def _modules(spec: CodeSpec) -> Iterator[File]:
     for name, source in spec.modules.items():
         try:
-            size = source.stat().st_size
+            found = source.stat()
         except OSError as error:
             msg = f"modules: {name!r} should come from {str(source)!r}, which can't be read: {error.strerror}"
             raise BundleError(msg) from error
-        yield File(f"{MODULES}/{name}.py", str(source), size, executable=False)
+        stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        path = f"{MODULES}/{name.replace('.', '/')}.py"
+        yield File(path, str(source), found.st_size, executable=False, stamp=stamp)
+
+
+def _refuse_hidden(files: Sequence[File], sys_path: Sequence[str]) -> None:
+    """Raise for a dotted name inside of a package that ships from elsewhere: Python would not look there."""
+    paths = {file.path for file in files}
+    below = [file.path.split("/")[2:] for file in files if file.path.startswith(f"{MODULES}/")]
+    for top in sorted({parts[0] for parts in below if len(parts) > 1}):
+        for entry in sys_path:
+            package = f"{entry}/{top}/__init__.py".lstrip("/")
+            if entry == MODULES and package in paths:
+                break
+            if package in paths:
+                msg = f"names below {top!r} can't be imported beside the package that ships as {package}"
+                hint = f"move the file into that package, or import it by a name outside of {top!r}"
+                raise BundleError(msg, hint=hint)
 
 
 def refuse_collisions(files: Sequence[File]) -> None:
-    """Raise :class:`~daskbridge.errors.BundleError` for two names that are one on some file systems."""
-    seen: dict[str, str] = {}
+    """Raise :class:`~daskbridge.errors.BundleError` for two names that are one on some file systems.
+
+    Directories may: their files then lie in one. A file and a directory may not.
+    """
+    paths = [file.path for file in files]
+    folding = str.lower if all(map(str.isascii, paths)) else fold
+    directories = {path.rpartition("/")[0] for path in paths}
+    directories |= {str(above) for path in directories for above in PurePosixPath(path).parents}
+    seen = {folding(path): path for path in directories}
+    if len({*seen, *map(folding, paths)}) == len(seen) + len(paths):
+        return
     for file in files:
-        key = unicodedata.normalize("NFC", file.path.casefold())
+        key = folding(file.path)
         if other := seen.get(key):
             msg = f"{other!r} and {file.path!r} are one name on some file systems"
             raise BundleError(msg, hint="rename one, or leave it out in .daskbridgeignore")

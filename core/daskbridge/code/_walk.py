@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from daskbridge.code._names import Names
 from daskbridge.code._repository import repository_rules
-from daskbridge.code._rules import BUILT_IN, rules, rules_file, secret
+from daskbridge.code._rules import BUILT_IN, SECRETS, rules, rules_file, secret
 from daskbridge.errors import BundleError
+from daskbridge.node.unpack import portable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from daskbridge.code._rules import Rules
     from daskbridge.code._spec import CodeSpec
@@ -23,25 +25,27 @@ if TYPE_CHECKING:
 UNPORTABLE = "its name is not possible on every node"
 
 
-@dataclass(frozen=True)
-class File:
-    """Name a file that ships: its path in the bundle and on this machine, its size when seen."""
+class File(NamedTuple):
+    """Name a file that ships: its path in the bundle and on this machine, its size when seen.
+
+    ``stamp`` is another one once the file was written to: times of content and inode in ns, inode.
+    """
 
     path: str
     source: str
     size: int
     executable: bool
+    stamp: tuple[int, int, int] = (0, 0, 0)
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(NamedTuple):
     """Name a file, or a directory (with a slash at its end), that stays behind, and the rule that says so."""
 
     path: str
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Directory:
     """Remember a directory that is still to be read.
 
@@ -54,6 +58,7 @@ class _Directory:
     above: frozenset[str]
     git: tuple[Rules, ...]
     own: tuple[Rules, ...]
+    names: Names
     secret: str | None = None
     ignored: str | None = None
 
@@ -62,42 +67,56 @@ class Walk:
     """Go through one root without recursion; never leave the roots through a link."""
 
     def __init__(self, spec: CodeSpec, root: str, real_roots: Sequence[str]) -> None:
+        #: What was found, in no order.
+        self.files: list[File] = []
+        self.left_out: list[LeftOut] = []
         self._spec = spec
         self._real_roots = real_roots
         self._exclude = _some(rules("exclude", spec.exclude, numbered=False))
         self._include = _some(rules("include", spec.include, numbered=False))
         git = (*_some(rules("built-in", BUILT_IN, numbered=False)), *repository_rules(root))
+        lines = [line for found in (*git, *self._exclude) for _, line in found.lines]
         real = os.path.realpath(root)
-        self._stack = [_Directory(root, "", real, frozenset({real}), git, ())]
-
-    def items(self) -> Iterator[File | LeftOut]:
-        """Yield what ships and what does not, in no order."""
+        first = _Directory(root, "", real, frozenset({real}), git, (), Names([*SECRETS, *lines]))
+        self._stack = [first]
         while self._stack:
-            yield from self._directory(self._stack.pop())
+            self._directory(self._stack.pop())
 
-    def _directory(self, here: _Directory) -> Iterator[File | LeftOut]:
+    def _directory(self, here: _Directory) -> None:
         try:
             with os.scandir(here.source) as found:
-                entries = {entry.name: entry for entry in found}
+                entries = list(found)
         except OSError as error:
             msg = f"directory {here.source!r} can't be read: {error.strerror}"
             raise BundleError(
                 msg, hint="leave it out in .daskbridgeignore, or mend its permissions"
             ) from error
-        if "pyvenv.cfg" in entries and here.path:
-            yield LeftOut(here.path, "built-in: virtual environment (pyvenv.cfg)")
-            return
-        git, own = here.git, here.own
-        if ".gitignore" in entries:
-            git += _some(rules_file(entries[".gitignore"].path, f"{here.path}.gitignore", here.path))
-        if ".daskbridgeignore" in entries:
-            path = entries[".daskbridgeignore"].path
-            own += _some(rules_file(path, f"{here.path}.daskbridgeignore", here.path))
-        here = replace(here, git=git, own=own)
-        for entry in entries.values():
-            yield from self._entry(here, entry)
+        for entry in entries:
+            if entry.name == "pyvenv.cfg" and here.path:
+                self.left_out.append(LeftOut(here.path, "built-in: virtual environment (pyvenv.cfg)"))
+                return
+            if entry.name in {".gitignore", ".daskbridgeignore"}:
+                self._read_rules(here, entry)
+        plain = not (self._include or here.secret or here.ignored)
+        names = here.names
+        for entry in entries:
+            if not plain or entry.name in names or entry.is_symlink():
+                self._ask(here, entry)
+            elif entry.is_dir(follow_symlinks=False):
+                self._descend(here, entry, f"{here.real}{os.sep}{entry.name}", None, None)
+            else:
+                self._file(here.path + entry.name, entry)
 
-    def _entry(self, here: _Directory, entry: os.DirEntry[str]) -> Iterator[File | LeftOut]:
+    def _read_rules(self, here: _Directory, entry: os.DirEntry[str]) -> None:
+        found = _some(rules_file(entry.path, here.path + entry.name, here.path))
+        if entry.name == ".gitignore":
+            here.git += found
+        else:
+            here.own += found
+        here.names = Names([line for each in found for _, line in each.lines], here.names)
+
+    def _ask(self, here: _Directory, entry: os.DirEntry[str]) -> None:
+        """Ask every rule about an entry."""
         path = here.path + entry.name
         target = os.path.realpath(entry.path) if entry.is_symlink() else None
         is_dir = entry.is_dir(follow_symlinks=True)
@@ -112,28 +131,37 @@ class Walk:
             if real in here.above:
                 reason = "a link to a directory above it"
             elif not reason or self._named_below(shown, denied=denied):
-                above = here.above | {real}
-                self._stack.append(
-                    _Directory(entry.path, shown, real, above, here.git, here.own, denied, ignored)
-                )
+                self._descend(here, entry, real, denied, ignored)
         if reason:
             if not (here.secret or here.ignored):
-                yield LeftOut(shown, reason)
+                self.left_out.append(LeftOut(shown, reason))
         elif not is_dir:
-            yield self._file(path, entry)
+            self._file(path, entry)
 
-    @staticmethod
-    def _file(path: str, entry: os.DirEntry[str]) -> File | LeftOut:
+    def _descend(
+        self, here: _Directory, entry: os.DirEntry[str], real: str, denied: str | None, ignored: str | None
+    ) -> None:
+        path = f"{here.path}{entry.name}/"
+        above = here.above | {real}
+        self._stack.append(
+            _Directory(entry.path, path, real, above, here.git, here.own, here.names, denied, ignored)
+        )
+
+    def _file(self, path: str, entry: os.DirEntry[str]) -> None:
         try:
             found = entry.stat()
         except OSError as error:
-            return LeftOut(path, f"can't be read: {error.strerror}")
-        if not stat.S_ISREG(found.st_mode):
-            return LeftOut(path, "not a regular file")
-        if not portable(path):
-            return LeftOut(path, UNPORTABLE)
-        name = unicodedata.normalize("NFC", path)
-        return File(name, entry.path, found.st_size, executable=bool(found.st_mode & stat.S_IXUSR))
+            self.left_out.append(LeftOut(path, f"can't be read: {error.strerror}"))
+            return
+        mode = found.st_mode
+        if not stat.S_ISREG(mode):
+            self.left_out.append(LeftOut(path, "not a regular file"))
+        elif not portable(path):
+            self.left_out.append(LeftOut(path, UNPORTABLE))
+        else:
+            stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+            name = path if path.isascii() else unicodedata.normalize("NFC", path)
+            self.files.append(File(name, entry.path, found.st_size, bool(mode & stat.S_IXUSR), stamp))
 
     def _ignored(self, here: _Directory, path: str) -> str | None:
         for found in self._include:
@@ -151,7 +179,7 @@ class Walk:
     def _denied(self, path: str, name: str, inherited: str | None) -> str | None:
         pattern = secret(name)
         reason = f"secrets: {pattern}" if pattern else inherited
-        if reason and any(name == named or f"{path}/".startswith(f"{named}/") for named in self._spec.allow):
+        if reason and (name in self._spec.allow or path in self._spec.allow):
             return None
         return reason
 
@@ -177,11 +205,6 @@ class Walk:
                 if literal.startswith(path) or path.startswith(literal):
                     return True
         return False
-
-
-def portable(path: str) -> bool:
-    """Tell whether a name can be a file's on every node."""
-    return path.isprintable() and "\\" not in path and ":" not in path
 
 
 def _some(found: Rules | None) -> tuple[Rules, ...]:

@@ -12,8 +12,15 @@ if TYPE_CHECKING:
 
 @hookimpl(trylast=True)
 def daskbridge_code_source(run: Any) -> CodeSpec:  # noqa: ANN401 -- the run's type is the runtime's
-    """Return the project at the root that the orchestrator named, else the script's own."""
+    """Return the project at the root that the orchestrator named, else the script's own.
+
+    With it goes what this process has loaded of editable installs; if an installed command comes from
+    one, nothing else does.
+    """
     from daskbridge.code import default_spec, project_spec
+    from daskbridge.code._layout import of_command, with_editables
 
     root = getattr(run, "code_root", None)
-    return default_spec() if root is None else project_spec(root)
+    if root is not None:
+        return with_editables(project_spec(root))
+    return of_command(with_editables(default_spec()))

@@ -9,6 +9,7 @@ to say which version it has.
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 import zlib
 from functools import cache
@@ -19,11 +20,17 @@ from typing import Any
 #: In the order in which a node executes them: a module may import only those before it.
 MODULES = (
     "_travel",
+    "compress",
+    "tar",
     "unpack",
     "activate",
+    "seal",
+    "workplace",
     "install",
+    "gate",
     "origin",
     "code",
+    "exchange",
     "logs",
     "environment",
     "guard",
@@ -34,7 +41,7 @@ MODULES = (
 
 _LOADER = """
 def load(name, sources, module, cls, state):
-    import json, linecache, sys, types, zlib
+    import json, linecache, pickle, sys, types, zlib
     if name not in sys.modules:
         package = types.ModuleType(name)
         package.__path__ = []
@@ -56,7 +63,7 @@ def load(name, sources, module, cls, state):
                 raise
     kind = getattr(sys.modules[name + "." + module], cls)
     made = kind.__new__(kind)
-    made.__dict__.update(state)
+    made.__dict__.update(pickle.loads(zlib.decompress(state)))
     return made
 """
 
@@ -75,7 +82,8 @@ class Travels:
             "sources": sources,
             "module": type(self).__module__.rpartition(".")[2],
             "cls": type(self).__name__,
-            "state": self.__dict__,
+            # unreadable in Dask's DEBUG log, which shows messages: a store's URL has credentials
+            "state": zlib.compress(pickle.dumps(self.__dict__)),
         }
         return eval, ("(exec(boot), load(name, sources, module, cls, state))[1]", scope)
 

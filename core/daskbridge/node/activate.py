@@ -44,6 +44,19 @@ def activate(reference: Reference, installed: Installed) -> None:
         _users += 1
 
 
+def exchange(old: Installed, reference: Reference, new: Installed) -> None:
+    """Import from ``new`` in place of ``old``, whose modules leave ``sys.modules``.
+
+    Raises RuntimeError, with nothing changed, if another node of this process uses ``old``, too.
+    """
+    with _lock:
+        if _users > 1:
+            msg = f"process {os.getpid()} is shared with other nodes: their modules can't be exchanged"
+            raise RuntimeError(msg)
+    deactivate(old)
+    activate(reference, new)
+
+
 def deactivate(installed: Installed) -> None:
     """Undo one :func:`activate`; the last one takes the paths and the imported modules away."""
     global _users  # noqa: PLW0603 -- as above
@@ -52,10 +65,18 @@ def deactivate(installed: Installed) -> None:
         _users -= 1
         if _users:
             return
-        sys.path[:] = [entry for entry in sys.path if entry not in _paths]
         inside = installed.tree + os.sep
-        for name, module in list(sys.modules.items()):
-            known = getattr(module, "__dict__", {})  # asking a module may make it import something
-            places = [known.get("__file__"), *known.get("__path__", ())]
-            if any(isinstance(place, str) and place.startswith(inside) for place in places):
-                del sys.modules[name]
+        # all at once, while they can be found: a namespace package asks its parent and sys.path where it is
+        imported = [name for name, module in list(sys.modules.items()) if _lies_in(inside, module)]
+        sys.path[:] = [entry for entry in sys.path if entry not in _paths]
+        for name in imported:
+            del sys.modules[name]
+
+
+def _lies_in(inside: str, module: object) -> bool:
+    known = getattr(module, "__dict__", {})  # asking a module may make it import something
+    try:
+        places = [known.get("__file__"), *known.get("__path__", ())]
+    except KeyError:  # a namespace package whose parent somebody took out of sys.modules
+        return False
+    return any(isinstance(place, str) and place.startswith(inside) for place in places)

@@ -11,8 +11,10 @@ from distributed.diagnostics.plugin import NannyPlugin, WorkerPlugin
 
 from ._travel import Travels
 from .activate import activate, deactivate, import_paths
+from .compress import FORMATS
 from .install import open_cache
 from .origin import NAME, receipt, store
+from .workplace import enter, leave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 TOPIC = "daskbridge"
 _PATIENCE = 60.0
+#: Where a nanny has the tree that its workers start with.
+_PLACE = "_daskbridge_code_tree"
 
 
 class DownloadCodeBundleWorkerPlugin(Travels, WorkerPlugin):
@@ -48,6 +52,8 @@ class DownloadCodeBundleWorkerPlugin(Travels, WorkerPlugin):
                 return
             activate(self.reference, installed)
             self.installed = installed
+            if self.reference.get("working_directory") is not None:
+                await asyncio.to_thread(enter, self, self.reference, installed.tree, worker.local_directory)
             if worker.plugins.get(NAME) is not self:  # registered anew meanwhile: the new one reports
                 self.teardown(worker)
                 return
@@ -70,6 +76,7 @@ class DownloadCodeBundleWorkerPlugin(Travels, WorkerPlugin):
     def teardown(self, worker: Worker) -> None:  # noqa: ARG002 -- Dask's signature
         """Leave the process as if the code had never been here."""
         self.gone = True
+        leave(self)
         if self.installed:
             deactivate(self.installed)
             self.installed = None
@@ -87,20 +94,24 @@ class DownloadCodeBundleNannyPlugin(Travels, NannyPlugin):
 
     async def setup(self, nanny: Nanny) -> None:
         """Put the tree on the ``PYTHONPATH`` of every worker process that starts from now on."""
-        self.installed: Installed | None = await _bring(self.reference, nanny)
-        paths = [*import_paths(self.reference, self.installed.tree), *_other_paths(nanny, self.installed)]
+        installed = await _bring(self.reference, nanny)
+        before: Installed | None = vars(nanny).pop(_PLACE, None)
+        vars(nanny)[_PLACE] = installed
+        if before is not None:  # Dask replaces a nanny plugin without a teardown
+            os.close(before.lease)
+        paths = [*import_paths(self.reference, installed.tree), *_other_paths(nanny, installed)]
         nanny.env["PYTHONPATH"] = os.pathsep.join(paths)
 
     def teardown(self, nanny: Nanny) -> None:
         """Take the tree off the ``PYTHONPATH`` again."""
-        if self.installed:
-            nanny.env["PYTHONPATH"] = os.pathsep.join(_other_paths(nanny, self.installed))
-            os.close(self.installed.lease)
-            self.installed = None
+        installed: Installed | None = vars(nanny).pop(_PLACE, None)
+        if installed is not None:
+            nanny.env["PYTHONPATH"] = os.pathsep.join(_other_paths(nanny, installed))
+            os.close(installed.lease)
 
 
 def _other_paths(nanny: Nanny, installed: Installed) -> list[str]:
-    """Return what is on the ``PYTHONPATH`` beside trees: Dask replaces a nanny plugin without a teardown."""
+    """Return what is on the ``PYTHONPATH`` beside trees, those of plugins before included."""
     cache = os.path.dirname(os.path.dirname(installed.tree)) + os.sep
     entries = nanny.env.get("PYTHONPATH", os.environ.get("PYTHONPATH", "")).split(os.pathsep)
     return [entry for entry in entries if entry and not entry.startswith(cache)]
@@ -111,7 +122,9 @@ async def _bring(reference: Reference, node: Worker | Nanny) -> Installed:
     loop, digest = asyncio.get_running_loop(), reference["digest"]
 
     async def ask(offset: int) -> bytes:
-        data: bytes = await node.scheduler.daskbridge_code_chunk(digest=digest, offset=offset)
+        data: bytes = await node.scheduler.daskbridge_code_chunk(
+            digest=digest, offset=offset, formats=FORMATS
+        )
         return data
 
     def pull() -> Iterator[bytes]:

@@ -1,6 +1,6 @@
 """Install trees into the host cache: once per host, verified, leased while a process uses them.
 
-Layout, private to the user: ``<root>/v1/<digest>/{tree, manifest, archive}``, ``locks/<digest>`` and
+Layout, private to the user: ``<root>/v1/<digest>/{tree, manifest, seal, archive}``, ``locks/<digest>`` and
 ``locks/<digest>.lease``, ``staging/``. All of it is safe to delete while nothing runs.
 """
 
@@ -13,9 +13,10 @@ import stat
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from .seal import seal, unbroken
 from .unpack import BundleRejected, unpack
 
 if sys.platform != "win32":
@@ -46,7 +47,7 @@ class HostCache:
     """Hold the installed trees of one user on one host, below ``<root>/v1``."""
 
     def __init__(self, root: str, limit: int = 4 << 30) -> None:
-        self.home = _private(os.path.join(root, "v1"))
+        self.home = private(os.path.join(root, "v1"))
         self.limit = limit
         for name in ("locks", "staging"):
             os.makedirs(os.path.join(self.home, name), 0o700, exist_ok=True)
@@ -73,7 +74,7 @@ class HostCache:
             raise
 
     def find(self, reference: Reference) -> str | None:
-        """Return the installed tree, or None if it is absent or not what its manifest should say."""
+        """Return the installed tree, or None if it is absent, changed or not what its manifest should say."""
         digest = reference["digest"]
         try:
             with open(self.path(digest, "manifest"), encoding="utf-8") as file:
@@ -84,7 +85,8 @@ class HostCache:
             return None
         if known != _manifest(reference) or not stat.S_ISDIR(found.st_mode) or not _ours(found):
             return None
-        return self.path(digest, "tree")
+        tree = self.path(digest, "tree")
+        return tree if unbroken(tree, self.path(digest, "seal")) else None
 
     def path(self, digest: str, *names: str) -> str:
         """Return a path below the directory of ``digest``."""
@@ -97,6 +99,25 @@ class HostCache:
     def lease(self, digest: str) -> int:
         """Keep ``digest`` and its uploads from being collected until the returned handle is closed."""
         return _lock(self._lock_file(f"{digest}.lease"), shared=True)
+
+    def in_use(self, digest: str) -> bool:
+        """Tell whether a process has a lease on ``digest``; True where that can't be told, on Windows."""
+        try:
+            os.close(_lock(self._lock_file(f"{digest}.lease"), wait=False))
+        except BlockingIOError:
+            return True
+        return False
+
+    def remove(self, digest: str) -> bool:
+        """Remove what is there of ``digest`` unless it is in use; tell whether it is gone."""
+        gone = self._remove_unused(self.path(digest), f"{digest}.lease")
+        return gone and not os.path.lexists(self.path(digest))
+
+    def reap(self) -> None:
+        """Remove what installs and uploads left that ended too early."""
+        staging = os.path.join(self.home, "staging")
+        for name in os.listdir(staging):
+            self._remove_unused(os.path.join(staging, name), name.rpartition("-")[0])
 
     @contextmanager
     def locked(self, digest: str) -> Iterator[None]:
@@ -112,7 +133,8 @@ class HostCache:
         last: Exception | None = None
         for name, open_source in sources:
             for attempt in range(_RETRIES):
-                time.sleep(_PAUSE * attempt)
+                if attempt:
+                    time.sleep(_PAUSE * attempt)
                 staging = self.staging(reference["digest"])
                 try:
                     unpack(open_source(), os.path.join(staging, "tree"), reference)
@@ -127,17 +149,29 @@ class HostCache:
                 finally:
                     shutil.rmtree(staging, ignore_errors=True)
         tried = "; ".join(dict.fromkeys(causes)) or "no source"
-        raise RuntimeError(f"code {reference['digest'][:12]} can't be installed: {tried}") from last
+        raise RuntimeError(
+            f"code {reference['digest'][:12]} can't be installed in {self.home}: {tried}"
+        ) from last
 
     def _publish(self, reference: Reference, staging: str) -> None:
         digest = reference["digest"]
+        seal(os.path.join(staging, "tree"), os.path.join(staging, "seal"))
         with open(os.path.join(staging, "manifest"), "w", encoding="utf-8") as file:
             json.dump(_manifest(reference), file)
             file.flush()
             os.fsync(file.fileno())
         if self.find(reference) is None:  # where locks do nothing, another install may be first
-            shutil.rmtree(self.path(digest), ignore_errors=True)
+            with suppress(OSError):  # the scheduler may be serving it
+                os.rename(self.path(digest, "archive"), os.path.join(staging, "archive"))
+            self._remove(self.path(digest))
             os.rename(staging, self.path(digest))
+
+    def _remove(self, path: str) -> None:
+        """Take a directory out of sight, then away: nobody may find half of it if this is cut short."""
+        aside = self.staging(os.path.basename(path))
+        with suppress(FileNotFoundError):
+            os.rename(path, os.path.join(aside, "tree"))
+        shutil.rmtree(aside, ignore_errors=True)
 
     def _collect(self, coming: Reference) -> None:
         """Reap what dead installs left, then the least recently used trees that nobody leases."""
@@ -159,10 +193,10 @@ class HostCache:
     def _remove_unused(self, path: str, lock: str) -> bool:
         try:
             handle = _lock(self._lock_file(lock), wait=False)
-        except BlockingIOError:
+        except OSError:  # somebody holds it, or the name is none of ours
             return False
         try:
-            shutil.rmtree(path, ignore_errors=True)
+            self._remove(path)
         finally:
             os.close(handle)
         return True
@@ -182,28 +216,37 @@ def open_cache(local_directory: str | None = None) -> HostCache:
 
     limit = int(parse_bytes(dask.config.get("daskbridge.cache-size", "4 GiB")))
     chosen = dask.config.get("daskbridge.cache-directory", None)
-    if chosen:
-        return HostCache(os.path.abspath(os.path.expanduser(chosen)), limit)
-    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
-    places = [os.path.join(user, "daskbridge")] if os.path.isabs(user) else []
-    places += [os.path.join(local_directory, "daskbridge")] if local_directory else []
-    places += [os.path.join(tempfile.gettempdir(), f"daskbridge-{_uid()}")]
     causes = []
-    for place in places:
+    for place in cache_places(chosen, local_directory):
         try:
             return HostCache(place, limit)
         except OSError as error:
+            if chosen:
+                raise
             causes.append(str(error))
     msg = f"no usable directory for the code cache: {'; '.join(causes)}; set daskbridge.cache-directory"
     raise RuntimeError(msg)
 
 
-def _private(home: str) -> str:
+def cache_places(chosen: str | None, local_directory: str | None = None) -> list[str]:
+    """Return where a cache may be, the best place first; a chosen one is the only one."""
+    if chosen:
+        return [os.path.abspath(os.path.expanduser(chosen))]
+    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
+    places = [os.path.join(user, "daskbridge")] if os.path.isabs(user) else []
+    # a name that nothing can import: Dask has the directory on the path of its workers
+    places += [os.path.join(local_directory, ".daskbridge")] if local_directory else []
+    return [*places, os.path.join(tempfile.gettempdir(), f"daskbridge-{_uid()}")]
+
+
+def private(home: str) -> str:
     """Make ``home`` for this user alone, or refuse it."""
-    os.makedirs(home, 0o700, exist_ok=True)
-    found, parent = os.lstat(home), os.stat(os.path.dirname(home))
+    _make(home)
+    root = os.path.dirname(home)
+    found, parent = os.lstat(home), os.stat(root)
     open_parent = parent.st_mode & 0o022 and not parent.st_mode & stat.S_ISVTX and sys.platform != "win32"
-    if not stat.S_ISDIR(found.st_mode) or not _ours(found) or open_parent:
+    foreign_parent = not {parent.st_uid, os.lstat(root).st_uid} <= {0, _uid()}
+    if not stat.S_ISDIR(found.st_mode) or not _ours(found) or open_parent or foreign_parent:
         msg = f"{home} is a link, belongs to another user or can be replaced by others"
         raise PermissionError(msg)
     if found.st_mode & 0o077:
@@ -212,6 +255,14 @@ def _private(home: str) -> str:
         msg = f"{home} can't be written to"
         raise PermissionError(msg)
     return home
+
+
+def _make(path: str) -> None:
+    """Make a directory, and what is missing above it, for this user alone whatever the umask."""
+    if not os.path.isdir(path):
+        _make(os.path.dirname(path))
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o700)
 
 
 def _manifest(reference: Reference) -> dict[str, object]:

@@ -8,17 +8,19 @@ import os
 import shutil
 import socket
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from ._travel import Travels
 from .activate import activate, deactivate
+from .compress import CHUNK, FORMATS, form_of, recompress
+from .gate import Gate
 from .install import open_cache
-from .unpack import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from distributed import Scheduler
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from .unpack import Reference
 
 NAME = "daskbridge-code"
+_REPACKING = "_daskbridge_code_repacking"
 _VERBS = ("begin", "put", "activate", "chunk", "report", "status", "release")
 
 
@@ -43,6 +46,8 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         self.reference = reference
         self.users = {user} if user else set()
         self.archive = archive
+        #: What is to take this code's place: its archive is served, too.
+        self.upcoming: str | None = None
 
     async def start(self, scheduler: Scheduler) -> None:
         """Take over from an equal plugin; refuse to replace another bundle that somebody uses."""
@@ -58,25 +63,41 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         asyncio.get_running_loop().call_soon(self.lock.release)  # by then Dask has put this one in its place
 
     async def _start(self, scheduler: Scheduler) -> None:
+        await self.stand_by(scheduler)
+        try:
+            before: Any = scheduler.plugins.get(NAME)
+            if before is not None and before is not self:
+                await self._follow(before)
+        except BaseException:
+            self.stop()
+            raise
+        self.serve()
+        if self.archive is not None and self.installed is None:
+            start = time.monotonic()
+            self._use(await asyncio.to_thread(self.install_from, self.archive), start)
+
+    async def stand_by(self, scheduler: Scheduler) -> None:
+        """Be ready to take uploads; nobody is served yet."""
+        self.scheduler = scheduler
+        self.lock = vars(scheduler)["_daskbridge_code_lock"]
         self.uploads: dict[str, str] = {}
         self.receipts: dict[str, dict[str, Any]] = {}
         self.failures: dict[str, str] = {}
+        self.late: set[str] = set()
         self.installed: Installed | None = None
         self.cache = await asyncio.to_thread(open_cache)
-        before: Any = scheduler.plugins.get(NAME)
-        if before is not None and before is not self:
-            await self._follow(before)
         self.lease: int | None = self.cache.lease(self.reference["digest"])
+
+    def serve(self) -> None:
+        """Answer nodes and clients from now on."""
         for verb in _VERBS:
-            scheduler.handlers[f"daskbridge_code_{verb}"] = getattr(self, verb)
-        if self.archive is not None and self.installed is None:
-            start = time.monotonic()
-            self._use(await asyncio.to_thread(self._install_from, self.archive), start)
+            self.scheduler.handlers[f"daskbridge_code_{verb}"] = getattr(self, verb)
+        Gate.of(self.scheduler, NAME)
 
     async def _follow(self, before: Any) -> None:  # noqa: ANN401 -- its class was loaded from another source text
         users = before.users & set(self.scheduler.clients)
         old, new = before.reference, self.reference
-        if (old["digest"], old["sys_path"]) == (new["digest"], new["sys_path"]):
+        if all(old.get(key) == new.get(key) for key in ("digest", "sys_path", "working_directory")):
             self.users |= users
             self.uploads, self.installed = before.uploads, before.installed
             self.receipts, self.failures = before.receipts, before.failures
@@ -117,11 +138,12 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         """Forget the receipt of a worker that left."""
         self.receipts.pop(worker, None)
 
-    async def begin(self) -> dict[str, bool]:
-        """Say whether the client must send the archive, and whether all nodes have the code already."""
+    async def begin(self) -> dict[str, Any]:
+        """Say whether the client must send the archive, in which formats, and whether all nodes have it."""
         live = self.installed is not None and NAME in self.scheduler.worker_plugins
         return {
-            "want": not (live or self.reference["url"] or await asyncio.to_thread(self._archived)),
+            "want": not (live or store(self.reference) or await asyncio.to_thread(self._archived)),
+            "reads": FORMATS,
             "live": live,
         }
 
@@ -141,19 +163,33 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         start = time.monotonic()
         async with self.lock:
             holder: Any = self.scheduler.plugins[NAME]  # the call may have come to the one before
-            installed = await asyncio.to_thread(self._install, holder.uploads.pop(user, None), sha256)
+            installed = await asyncio.to_thread(self.install_sent, holder.uploads.pop(user, None), sha256)
             holder._use(installed, start)  # noqa: SLF001 -- of this class, from this or another source text
 
     def _use(self, installed: Installed, start: float) -> None:
         if self.installed is None:
             activate(self.reference, installed)
-            self.installed = installed
         else:
             os.close(installed.lease)
+            installed = self.installed
+        self.imports_from(installed, start)
+
+    def imports_from(self, installed: Installed, start: float) -> None:
+        """Note what this process imports from by now; ``start`` is of :func:`time.monotonic`."""
+        self.installed = installed
         told, address = receipt(self.reference, installed, start), self.scheduler.address
         self.receipts[address] = told | {"role": "scheduler", "name": "scheduler", "address": address}
 
-    def _install(self, upload: str | None, sha256: str) -> Installed:
+    def give_up(self, installed: Installed | None) -> None:
+        """Leave what was sent and installed, and never used."""
+        for upload in self.uploads.values():
+            shutil.rmtree(upload, ignore_errors=True)
+        if installed is not None:
+            os.close(installed.lease)
+        self.stop()
+
+    def install_sent(self, upload: str | None, sha256: str) -> Installed:
+        """Install an upload, or without one what the cache or the store has."""
         if not upload:
             return self.cache.install(self.reference, store(self.reference))
         sent = os.path.join(upload, "archive")
@@ -169,7 +205,7 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
             shutil.rmtree(upload)
         return installed
 
-    def _install_from(self, archive: str) -> Installed:
+    def install_from(self, archive: str) -> Installed:
         """Install a file that stays where it is; late nodes of other hosts find a copy in the cache."""
         installed = self.cache.install(
             self.reference, [("driver", lambda: _read(archive)), *store(self.reference)]
@@ -181,33 +217,66 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
                 os.replace(f"{kept}.part", kept)
         return installed
 
-    async def chunk(self, digest: str, offset: int) -> bytes:
+    async def chunk(self, digest: str, offset: int, formats: Sequence[str]) -> bytes:
         """Read a piece of the archive, which stays a file: no copy of it is held in memory.
 
         A host asks for one piece at a time and only one process of it asks, so what is under
-        way stays at a piece per host.
+        way stays at a piece per host. One that reads none of the archive's format gets it in gzip.
         """
         archive = self.cache.path(digest, "archive")
-        if digest != self.reference["digest"] or not os.path.exists(archive):  # noqa: ASYNC240 -- as below
+        known = digest in {self.reference["digest"], self.upcoming}
+        if known and self._form(archive) not in formats:
+            async with vars(self.scheduler).setdefault(_REPACKING, asyncio.Lock()):
+                archive = await asyncio.to_thread(self._in_gzip, archive)
+        if not known or not os.path.exists(archive):  # noqa: ASYNC240 -- as below
             msg = f"the scheduler has no archive of {digest[:12]}"
             raise RuntimeError(msg)
         with open(archive, "rb") as file:  # noqa: ASYNC230 -- a thread per piece costs more; pools can starve
             file.seek(offset)
             return file.read(CHUNK)
 
+    def _form(self, archive: str) -> str:
+        try:
+            with open(archive, "rb") as file:
+                return form_of(file.read(4))
+        except FileNotFoundError:
+            return self.reference["format"]  # it lies in the store
+
+    def _in_gzip(self, archive: str) -> str:
+        packed = f"{archive}.gz"
+        if not os.path.exists(packed):
+            sources = [("", lambda: _read(archive))] if os.path.exists(archive) else store(self.reference)
+            pieces = chain.from_iterable(get() for _, get in sources)
+            with open(f"{packed}.part", "wb") as file:
+                recompress(pieces, file, "tar.gz")
+            os.replace(f"{packed}.part", packed)
+        return packed
+
     async def report(
         self, receipt: dict[str, Any] | None = None, failure: tuple[str, str] | None = None
     ) -> None:
-        """Note that a node has the code, or why it has not."""
+        """Note that a node has the code, or why it has not. Raises for one that has other code."""
+        if receipt and receipt["digest"] != self.reference["digest"]:
+            self.late.add(receipt["address"])
+            msg = f"the nodes have the code {self.reference['digest'][:12]} by now"
+            raise RuntimeError(msg)
         if receipt:
             self.receipts[receipt["address"]] = receipt
-        if failure:
+        if failure and failure[0] not in self.late:
             self.failures[failure[0]] = failure[1]
 
     async def status(self) -> dict[str, Any]:
-        """Return the receipts, the failures, and the workers that have told neither."""
-        missing = [address for address in self.scheduler.workers if address not in self.receipts]
-        return {"receipts": list(self.receipts.values()), "failures": self.failures, "missing": missing}
+        """Return the receipts, the failures, the workers that have told neither, and who uses the cluster."""
+        clients, workers = self.scheduler.clients.items(), self.scheduler.workers
+        return {
+            "receipts": list(self.receipts.values()),
+            "failures": self.failures,
+            "missing": [address for address in workers if address not in self.receipts],
+            "serving": sum(address in self.receipts for address in workers),
+            "users": sorted(self.users & set(self.scheduler.clients)),
+            "busy": [client for client, state in clients if state.wants_what],
+            "fixed": self.archive is not None,
+        }
 
     async def release(self, user: str) -> None:
         """Drop a user; with the last one the code leaves the cluster."""
@@ -227,12 +296,13 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
                 for verb in _VERBS:
                     del self.scheduler.handlers[f"daskbridge_code_{verb}"]
                 self.scheduler.remove_plugin(NAME)
+                Gate.of(self.scheduler, NAME).take_down()
 
 
 def store(reference: Reference) -> list[Source]:
-    """Return the source that the reference's URL is."""
+    """Return the source that the reference's URL is, if this process can read what lies there."""
     url = reference["url"]
-    return [("store", lambda: _fetch(url))] if url else []
+    return [("store", lambda: _fetch(url))] if url and reference["format"] in FORMATS else []
 
 
 def _fetch(url: str) -> Iterator[bytes]:

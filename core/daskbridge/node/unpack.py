@@ -5,25 +5,28 @@ The driver folds the same digest while it packs, so this module is the one defin
 
 from __future__ import annotations
 
-import gzip
 import os
 import struct
-import tarfile
-import zlib
+import unicodedata
 from hashlib import sha256
-from typing import IO, TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+from .compress import CHUNK, DAMAGED, Plain
+from .tar import BLOCK, NotOurs, headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-BLOCK = 512
-CHUNK = 1 << 20
-FORMATS = ("tar.gz",)
-_LONGEST_PATH = 4096
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+_DAMAGED: tuple[type[Exception], ...] = (*DAMAGED, NotOurs, UnicodeDecodeError)
 
 
 class Reference(TypedDict):
-    """Say which tree a node must have: all that travels inside a plugin."""
+    """Say which tree a node must have: all that travels inside a plugin.
+
+    ``working_directory`` is what of it each worker gets a copy of, to run in; None for nothing.
+    """
 
     digest: str
     format: str
@@ -31,6 +34,7 @@ class Reference(TypedDict):
     files: int
     bytes: int
     sys_path: list[str]
+    working_directory: NotRequired[str | None]
     url: str | None
 
 
@@ -67,13 +71,9 @@ def unpack(chunks: Iterable[bytes], target: str, reference: Reference) -> None:
     Streams: memory stays at a few chunks. ``target`` may hold part of a refused archive, so it
     must be a staging directory.
     """
-    if reference["format"] not in FORMATS:
-        msg = f"archive format {reference['format']!r} is unknown here; this node reads {', '.join(FORMATS)}"
-        raise BundleRejected(msg)
-    stream = gzip.GzipFile(fileobj=_Chunks(chunks))  # type: ignore[call-overload]  # read() is all it needs
     try:
-        digest = _unpack(stream, target, reference)
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.HeaderError) as error:
+        digest = _unpack(Plain(chunks).read, target, reference)
+    except _DAMAGED as error:
         msg = f"the archive is damaged: {error}"
         raise BundleRejected(msg) from error
     if digest != reference["digest"]:
@@ -81,104 +81,76 @@ def unpack(chunks: Iterable[bytes], target: str, reference: Reference) -> None:
         raise BundleRejected(msg)
 
 
-def _unpack(stream: IO[bytes], target: str, reference: Reference) -> str:
-    digest, made = TreeDigest(), {""}
-    last, count, total = b"", 0, 0
+def _unpack(read: Callable[[int], bytes], target: str, reference: Reference) -> str:
+    digest, made, folded = TreeDigest(), {""}, set[str]()
+    last, count, total = "", 0, 0
     os.mkdir(target, 0o700)
-    for name, size, executable in _headers(stream):
+    for name, size, executable in headers(read):
         parent = _checked(name)
-        if name.encode() <= last:
+        if name <= last:  # characters are in the order of their bytes
             msg = f"{name!r} is repeated or out of order"
             raise BundleRejected(msg)
-        last, count, total = name.encode(), count + 1, total + size
+        last, count, total = name, count + 1, total + size
         if count > reference["files"] or total > reference["bytes"]:
             msg = f"more than the announced {reference['files']} files or {reference['bytes']} bytes"
             raise BundleRejected(msg)
+        folded.add(fold(name))
+        if len(folded) != count:
+            msg = f"{name!r} differs from another name only by case or by how a letter is composed"
+            raise BundleRejected(msg)
         try:
             if parent not in made:
-                os.makedirs(os.path.join(target, parent), 0o700, exist_ok=True)
+                os.makedirs(f"{target}/{parent}", 0o700, exist_ok=True)
                 made.add(parent)
-            mode = 0o555 if executable else 0o444
-            handle = os.open(os.path.join(target, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            handle = os.open(f"{target}/{name}", _NEW, 0o555 if executable else 0o444)
         except (FileExistsError, NotADirectoryError) as error:
-            msg = f"{name!r} is a file and a directory, or differs from another name only by case"
+            msg = f"{name!r} is a file and a directory"
             raise BundleRejected(msg) from error
-        with open(handle, "wb") as file:
-            content = _copy(stream, file, size)
+        try:
+            content = _copy(read, handle, size)
+        finally:
+            os.close(handle)
         digest.add(name, executable=executable, size=size, content=content)
-    if stream.read(CHUNK).strip(b"\0"):
-        msg = "data after the end of the archive"
-        raise BundleRejected(msg)
+    while data := read(CHUNK):
+        if data.strip(b"\0"):
+            msg = "data after the end of the archive"
+            raise BundleRejected(msg)
     return digest.hexdigest()
 
 
-def _headers(stream: IO[bytes]) -> Iterator[tuple[str, int, bool]]:
-    longer: str | None = None
-    while any(block := _exactly(stream, BLOCK)):
-        info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
-        if info.type == tarfile.XHDTYPE and longer is None and 0 < info.size <= _LONGEST_PATH + 32:
-            longer = _long_path(_exactly(stream, info.size + -info.size % BLOCK)[: info.size])
-            continue
-        if info.type != tarfile.REGTYPE or info.size < 0:
-            msg = f"{info.name!r} is not a regular file"
-            raise BundleRejected(msg)
-        yield longer or info.name, info.size, bool(info.mode & 0o100)
-        _exactly(stream, -info.size % BLOCK)
-        longer = None
-
-
-def _long_path(record: bytes) -> str:
-    length, _, rest = record.partition(b" path=")
-    if not length.isdigit() or int(length) != len(record) or not rest.endswith(b"\n"):
-        msg = f"extended header {record[:40]!r} is not a single path"
-        raise BundleRejected(msg)
-    return rest[:-1].decode()
+def fold(path: str) -> str:
+    """Return what is equal for two paths that are one on some file systems."""
+    folded = path.casefold()
+    return folded if folded.isascii() else unicodedata.normalize("NFC", folded)
 
 
 def _checked(name: str) -> str:
     """Return the parent of a name that is safe to create, or refuse the name."""
-    parts = name.split("/")
-    if (
-        not set(parts).isdisjoint(("", ".", ".."))
-        or any(bad in name for bad in "\\\0:")
-        or not name.isprintable()
-    ):
+    inside = f"/{name}/"
+    if "//" in inside or "/./" in inside or "/../" in inside or not portable(name):
         msg = f"the name {name!r} is absolute, leaves the tree or is unsafe"
         raise BundleRejected(msg)
-    return "/".join(parts[:-1])
+    return name.rpartition("/")[0]
 
 
-def _copy(stream: IO[bytes], file: IO[bytes], size: int) -> bytes:
-    content = sha256()
+def portable(path: str) -> bool:
+    """Tell whether a name can be a file's on every node."""
+    return path.isprintable() and "\\" not in path and ":" not in path
+
+
+def _copy(read: Callable[[int], bytes], handle: int, size: int) -> bytes:
+    """Write ``size`` bytes, pass over what fills their last block, and return their sha256."""
+    content, padding = sha256(), -size % BLOCK
     while size:
-        data = stream.read(min(size, CHUNK))
-        if not data:
+        part = min(size, CHUNK)
+        data = read(part)
+        if len(data) != part:
             raise EOFError("it ends within a file")
         content.update(data)
-        file.write(data)
-        size -= len(data)
-    return content.digest()
-
-
-def _exactly(stream: IO[bytes], size: int) -> bytes:
-    data = stream.read(size) if size else b""
-    if len(data) != size:
+        size -= part
+        done = os.write(handle, data)
+        while done < part:
+            done += os.write(handle, data[done:])
+    if len(read(padding)) != padding:
         raise EOFError("it ends too early")
-    return data
-
-
-class _Chunks:
-    """Let :mod:`gzip` read from an iterable of bytes."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = memoryview(b"")
-
-    def read(self, size: int = CHUNK) -> bytes:
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return b""
-            self._rest = memoryview(chunk)
-        data, self._rest = bytes(self._rest[:size]), self._rest[size:]
-        return data
+    return content.digest()

@@ -99,7 +99,9 @@ class ClusterHandle(Protocol):
     ``notes`` say what was started otherwise than asked, one sentence each; ``security`` is the
     ``distributed.Security`` that a client needs to connect, or None. A handle may have ``equipped``: true
     where the nodes were started with ``run.equipment`` and in the driver's own environment, so that there is
-    nothing to register and to compare.
+    nothing to register and to compare. It may have coroutines for the time after the workers got new code:
+    ``renew(equipment)`` ends all workers and starts as many, which have that from their start; without it,
+    nannies do. ``recall()`` has those started that were there and are missing.
     """
 
     ref: ClusterRef

@@ -93,6 +93,7 @@ def daskbridge_step(step: str, state: str, elapsed: float, detail: str, run: Run
     ``step`` is one of ``check provision connect compare sync ready body close``; ``state`` is
     ``started``, ``waiting`` (told at least every 5 s while the step lasts), ``done`` or ``failed``;
     ``elapsed`` is in seconds since the step started; ``detail`` says in a few words what is waited
-    for or what came out, or is empty. Called on the core's loop thread: return at once. An
-    exception is logged and stops neither the run nor the other listeners.
+    for or what came out, or is empty. A ``sync`` within the body is new code for the nodes. Called on the
+    core's loop thread: return at once. An exception is logged and stops neither the run nor the other
+    listeners.
     """

@@ -84,13 +84,13 @@ class Run:
     ``id`` is unique; ``name`` is for people. ``ref`` is None until the cluster is provisioned.
     ``code_root`` is where the orchestrator says that the user's project lies, if it knows;
     ``entry`` is the module of the decorated function, which nodes must be able to import. When
-    the run closes, ``steps`` are all that it took and ``error`` is what its body ended in, if any.
-    ``shared`` is a run without a body: a cluster that several others use. ``logger`` gets what its
-    workers print and log. ``progress`` is how many of the tasks that the scheduler knows are done and
-    how many it knows, as of a moment ago; None of a cluster that others use, too.
+    the run closes, ``steps`` are all that it took and ``error`` is what its start or its body ended
+    in, if any. ``shared`` is a run without a body: a cluster that several others use. ``logger`` gets
+    what its workers print and log. ``progress`` is how many of the tasks that the scheduler knows are
+    done and how many it knows, as of a moment ago; None of a cluster that others use, too.
     ``equipment`` is there when a provisioner provisions.
-    While a provisioner provisions, ``tell(words)`` says what it waits for; displays show it. It may
-    set ``hint``: where a person sees why nodes don't come.
+    While a code source is asked or a provisioner provisions, ``tell(words)`` says what is waited for;
+    displays show it. A provisioner may set ``hint``: where a person sees why nodes don't come.
     """
 
     id: str

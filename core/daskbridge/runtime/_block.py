@@ -180,6 +180,7 @@ class Transient:
         spare(ref.scheduler_address)
         _current.opened(ref.scheduler_address, self._engine.handle.security)
         self._current = _current.make_current(client)
+        client.code = self._engine.connection.digest
         if self._engine.shares:
             client.leave = self._engine.request_close
         return Cluster(self._engine, self._loop, client)

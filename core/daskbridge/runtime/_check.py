@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daskbridge.plugins import plugins
-from daskbridge.runtime._code import code_for
+from daskbridge.runtime._code import code_for, source_of, warned
 from daskbridge.runtime._scope import share_of
 from daskbridge.serialization import check
 
 if TYPE_CHECKING:
-    from daskbridge.code import CodeBundle, InstalledCode
+    from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.plugins import ClusterPlugin, Orchestrator, Provisioner, Run
     from daskbridge.runtime._options import Options
     from daskbridge.runtime._scope import Share
@@ -26,8 +26,10 @@ class Checked:
     orchestrator: Orchestrator | None
     notes: tuple[str, ...]
     cluster_plugins: list[ClusterPlugin]
+    source: CodeSpec | CodeBundle | InstalledCode | None
     code: CodeBundle | InstalledCode | None
     share: Share | None
+    warnings: tuple[str, ...]
     _packed: ExitStack = field(repr=False)
 
     @property
@@ -52,6 +54,9 @@ def check_run(options: Options, run: Run) -> Checked:
 
     Fills in what ``run`` did not know. Raises a DaskbridgeError that says what is wrong.
     """
+    from daskbridge.code import CodeBundle
+    from daskbridge.code._limits import refuse_directory
+
     run.entry = options.entry
     orchestrator = plugins().orchestrator()
     if orchestrator is not None:
@@ -67,5 +72,18 @@ def check_run(options: Options, run: Run) -> Checked:
     # a shared cluster gets its plugins when it starts, and keeps them while anybody uses it
     cluster_plugins = [] if share else plugins().cluster_plugins(run.topology, run)
     with ExitStack() as packed:
-        code = code_for(options, run, packed)
-        return Checked(provisioner, orchestrator, notes, cluster_plugins, code, share, packed.pop_all())
+        source = source_of(options, run)
+        code = code_for(source, options, packed, run.tell)
+        if share is not None and isinstance(code, CodeBundle):
+            refuse_directory(code)
+        return Checked(
+            provisioner,
+            orchestrator,
+            notes,
+            cluster_plugins,
+            source,
+            code,
+            share,
+            warned(code),
+            packed.pop_all(),
+        )

@@ -6,6 +6,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from distributed import Client
+from distributed.protocol.pickle import dumps
+
+from daskbridge.errors import StaleCode as Refused
+from daskbridge.node.gate import MARK, StaleCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +22,13 @@ class RunClient(Client):
 
     Dask's own client reconnects to whatever answers there. A scheduler that a platform has started
     anew knows neither the run's code nor its data, and new workers would run tasks without either.
+
+    With ``code``, the digest of a bundle, the scheduler refuses what is submitted once the nodes have other
+    code, and futures of before end in :class:`~daskbridge.errors.StaleCode`.
     """
+
+    #: Which code the nodes must have for what is submitted.
+    code: str | None = None
 
     #: Set once another scheduler has answered; the client is closed then.
     replaced = False
@@ -27,7 +37,36 @@ class RunClient(Client):
     _first: str | None = None
 
     def __init__(self, address: str, **options: Any) -> None:  # noqa: ANN401 -- those of Dask's client
+        self._exchanged: StaleCode | None = None
         super().__init__(address, **options)  # type: ignore[no-untyped-call]
+        self._stream_handlers[MARK] = self._handle_exchange
+
+    def expect(self, code: str) -> None:
+        """Say of what is submitted from now on that it expects this code; what was refused may come again."""
+        self.code = code
+        with self._refcount_lock:
+            for key, state in list(self.futures.items()):
+                if isinstance(state.exception, Refused):
+                    del self.futures[key]  # or the same call would get this future once more
+
+    def _send_to_scheduler(self, msg: dict[str, Any]) -> None:
+        """Say of each graph which code it expects; no task gets an annotation by that."""
+        annotations = getattr(msg.get("annotations"), "data", None)
+        if self.code is not None and msg["op"] == "update-graph" and annotations is not None:
+            annotations.setdefault(MARK, self.code)
+        super()._send_to_scheduler(msg)  # type: ignore[no-untyped-call]
+
+    def _handle_exchange(self, old: str, new: str) -> None:
+        """Learn why the scheduler is about to forget all tasks."""
+        self._exchanged = StaleCode(old, new)
+
+    def _handle_restart(self) -> None:
+        """End all futures: in the reason, where that is known."""
+        states, exchanged = list(self.futures.values()), self._exchanged
+        self._exchanged = None
+        super()._handle_restart()  # type: ignore[no-untyped-call]
+        for state in states if exchanged is not None else ():
+            state.set_error(dumps(exchanged), None)
 
     async def _shutdown(self) -> None:
         if self.leave is None:

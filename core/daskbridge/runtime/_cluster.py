@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from daskbridge.runtime._current import make_current, make_other_current
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from distributed import Client, Security
 
     from daskbridge.cluster import Lease
+    from daskbridge.code import Receipt
     from daskbridge.plugins import ClusterRef, Step
+    from daskbridge.runtime._client import RunClient
+    from daskbridge.runtime._code import Code
     from daskbridge.runtime._engine import Engine
     from daskbridge.runtime._loop import LoopThread
 
@@ -26,7 +29,9 @@ class Cluster:
     on the caller's loop. Every method may be called from any thread.
     """
 
-    def __init__(self, engine: Engine, loop: LoopThread, client: Client) -> None:
+    client: RunClient
+
+    def __init__(self, engine: Engine, loop: LoopThread, client: RunClient) -> None:
         self._engine = engine
         self._loop = loop
         self.client = client
@@ -58,7 +63,7 @@ class Cluster:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Say what was started otherwise than the topology asks, one sentence each."""
+        """Say what was started otherwise than the topology asks, and what else is unusual."""
         return tuple(self._engine.notes)
 
     @property
@@ -93,6 +98,47 @@ class Cluster:
     def scale(self, number: int, group: str = "default") -> None:
         """Bring a worker group to ``number`` workers. Raises ProvisioningError where that can't be."""
         self._loop.submit(self._engine.handle.scale(group, number)).result()
+
+    def sync(
+        self, code: Code = None, *, policy: Literal["error", "restart"] = "error"
+    ) -> tuple[Receipt, ...]:
+        """Pack the code again and see to it that every node has that; return each node's receipt.
+
+        ``code`` is what :func:`~daskbridge.transient` takes; without it what this run shipped is packed anew.
+        If the nodes have that, nothing happens. Otherwise ``policy`` decides: "error" raises
+        :class:`~daskbridge.errors.CodeChanged` with the names of some files. With "restart" every worker is
+        replaced by a new process that has the new code from its start, and the scheduler exchanges it in
+        its own. As with ``Client.restart()`` all tasks and results are gone: futures of before end in
+        :class:`~daskbridge.errors.StaleCode`, and so does what other processes submit that still have the
+        code of before. The driver's own modules stay as they are: reload what you changed.
+
+        Waits for as many workers as there were, at most the topology's ``start_timeout``. Raises
+        :class:`~daskbridge.errors.BundleError`, with nothing changed, where others use the cluster, where
+        nobody would start the workers again, and for code that can't be packed. Raises
+        :class:`~daskbridge.errors.CodeNotDelivered`, which says which code the nodes have then.
+
+        >>> from daskbridge import Dask, transient
+        >>> import pathlib, tempfile
+        >>> file = pathlib.Path(tempfile.mkdtemp(), "answers.py")
+        >>> _ = file.write_text("def answer(): return 41")
+        >>> def ask():
+        ...     import answers
+        ...     return answers.answer()
+        >>> with transient(Dask(), code=file.parent) as cluster:
+        ...     before = cluster.client.submit(ask, pure=False).result()
+        ...     _ = file.write_text("def answer(): return 42  # mended")
+        ...     receipts = cluster.sync(policy="restart")
+        ...     before, cluster.client.submit(ask, pure=False).result(), len(receipts)
+        (41, 42, 2)
+        """
+        return self._loop.submit(self._engine.new_code.sync(code, policy, self.client)).result()
+
+    async def sync_async(
+        self, code: Code = None, *, policy: Literal["error", "restart"] = "error"
+    ) -> tuple[Receipt, ...]:
+        """Do what :meth:`sync` does, without blocking the caller's loop."""
+        syncing = self._engine.new_code.sync(code, policy, self.client)
+        return await asyncio.wrap_future(self._loop.submit(syncing))
 
     def logs(self) -> Mapping[str, str]:
         """Return the last lines of each process's output, where the provisioner has them."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from daskbridge.errors import BundleError
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
@@ -19,65 +22,110 @@ if TYPE_CHECKING:
 
     Code = bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None
 
+logger = logging.getLogger("daskbridge")
 
-def code_for(options: Options, run: Run, stack: ExitStack) -> CodeBundle | InstalledCode | None:
-    """Return the bundle that this run ships, or what must be in the nodes' image, or None for neither.
 
-    Blocks while it reads files. Without ``code=`` the plugins are asked, the core's default
-    last. What was made for this run is removed when ``stack`` closes; a bundle that the user gave
-    stays theirs. Raises BundleError.
+def source_of(options: Options, run: Run) -> CodeSpec | CodeBundle | InstalledCode | None:
+    """Return what to pack, what is packed or what the image must have; None for neither.
+
+    Without ``code=`` the plugins are asked, the core's default last. Raises BundleError.
     """
-    from daskbridge.code import CodeBundle, InstalledCode, publish
-    from daskbridge.code._limits import check_archive
+    from daskbridge.code import CodeBundle, CodeSpec, InstalledCode, project_spec
+    from daskbridge.plugins import plugins
 
-    code: Code = options.code
+    code: object = options.code
     if code is None or code is True:
-        from daskbridge.plugins import plugins
-
         code = plugins().code_source(run)
-        if isinstance(code, CodeBundle):
-            stack.callback(code.close)
-    if code is None or code is False:
-        return None
-    if isinstance(code, InstalledCode):
-        if setting("environment-check") == "ignore":
-            return None
-        code.digests()  # what is wrong here is said before anything starts
-        return code
-    if not isinstance(code, CodeBundle):
-        code = _packed(code, options.entry)
-        stack.callback(code.close)
-    if code.url is not None:
-        return code
-    store: str | None = setting("bundle-store")
-    check_archive(code.size, code.selection, store=store is not None)
-    return publish(code, store) if store else code
-
-
-def _packed(code: object, entry: str | None) -> CodeBundle:
-    from daskbridge.code import CodeSpec, build_bundle, project_spec
-
     if isinstance(code, (str, Path)):
         code = project_spec(code)
-    if not isinstance(code, CodeSpec):
+    if isinstance(code, CodeSpec):
+        return with_entry(code, options.entry)
+    if code is None or code is False:
+        return None
+    if not isinstance(code, (CodeBundle, InstalledCode)):
         msg = (
             f"code is {code!r}; expected a directory, a CodeSpec, a CodeBundle, an InstalledCode,"
             " or False for no code"
         )
         raise BundleError(msg)
-    return build_bundle(with_entry(code, entry))
+    return code
+
+
+def code_for(
+    source: CodeSpec | CodeBundle | InstalledCode | None,
+    options: Options,
+    stack: ExitStack,
+    tell: Callable[[str], None],
+) -> CodeBundle | InstalledCode | None:
+    """Return the bundle that this run ships, or what must be in the nodes' image, or None for neither.
+
+    Blocks while it reads files. What was made for this run is removed when ``stack`` closes; a bundle
+    that the user gave stays theirs. Raises BundleError.
+    """
+    from daskbridge.code import CodeBundle, InstalledCode, publish
+    from daskbridge.code._limits import check_archive
+
+    if source is None:
+        return None
+    if isinstance(source, InstalledCode):
+        if setting("environment-check") == "ignore":
+            return None
+        source.digests()  # what is wrong here is said before anything starts
+        return source
+    code = source if isinstance(source, CodeBundle) else _packed(source, tell)
+    if code is not options.code:
+        stack.callback(code.close)
+    if code.url is not None:
+        return code
+    store: str | None = setting("bundle-store")
+    check_archive(code.size, code.selection, store=store is not None)
+    return publish(code, store, tell=tell) if store else code
+
+
+def _packed(spec: CodeSpec, tell: Callable[[str], None]) -> CodeBundle:
+    from daskbridge.code import build_bundle
+    from daskbridge.code._progress import amount
+
+    tell("looking for the code that ships")
+    return build_bundle(spec, progress=amount("packing the code", tell))
+
+
+def warned(code: CodeBundle | InstalledCode | None) -> tuple[str, ...]:
+    """Warn once in this process of a bundle that is unusually large; return what every run notes of it."""
+    from daskbridge.code import CodeBundle
+    from daskbridge.code._limits import unusual
+
+    words = unusual(code.selection) if isinstance(code, CodeBundle) else None
+    if words is None:
+        return ()
+    _warn(words)
+    return (words,)
+
+
+@lru_cache(maxsize=64)
+def _warn(words: str) -> None:
+    logger.warning(words)
 
 
 def with_entry(spec: CodeSpec, name: str | None) -> CodeSpec:
     """Add the module of a decorated function, where nodes would not find it under its name.
 
-    Orchestrators load a user's file under names of their own (``unusual_prefix_...``); functions
-    defined there pickle by that name. ``__main__`` goes by value and needs nothing.
+    Orchestrators load a user's file under names of their own (``unusual_prefix_...``, also below a
+    package that is no file's); functions defined there pickle by that name. ``__main__`` goes by value
+    and needs nothing.
     """
+    from daskbridge.code import Root
+
     file = getattr(sys.modules.get(name or "__main__"), "__file__", None)
-    if name is None or name == "__main__" or "." in name or file is None or name in spec.modules:
+    if name is None or name == "__main__" or file is None or name in spec.modules:
         return spec
+    top, path = name.partition(".")[0], Path(file)
+    if top != name and getattr(sys.modules.get(top), "__file__", None):
+        return spec  # of a real package, which ships as a whole or not at all
     places = [root.path / entry for root in spec.roots for entry in root.sys_path]
-    if any(Path(file) in {place / f"{name}.py", place / name / "__init__.py"} for place in places):
+    stem = name.replace(".", "/")
+    if any(path in {place / f"{stem}.py", place / stem / "__init__.py"} for place in places):
         return spec
-    return replace(spec, modules={**spec.modules, name: Path(file)})
+    if path.name == "__init__.py":
+        return replace(spec, roots=(*spec.roots, Root(path.parent, package=name)))
+    return replace(spec, modules={**spec.modules, name: path})

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from distributed import NannyPlugin, SchedulerPlugin, WorkerPlugin
 
     from daskbridge.cluster import ClusterHandle, ClusterRef
-    from daskbridge.code import CodeBundle, InstalledCode
+    from daskbridge.code import CodeBundle, InstalledCode, Receipt
     from daskbridge.plugins import ClusterPlugin, Run
 
 #: Seconds beyond the bound of a connection in which Dask may say what was wrong.
@@ -145,19 +145,63 @@ class Connection:
         for item in plugins:
             await self._register(item.plugin, item.name)
 
-    async def sync(self, code: CodeBundle | InstalledCode) -> str:
+    async def sync(self, code: CodeBundle | InstalledCode, tell: Callable[[str], None]) -> str:
         """Bring the code to the scheduler and to every worker, or compare what is there.
 
-        Returns what was done, in words. Raises BundleError or EnvironmentMismatch.
+        ``tell`` is called with what goes on. Returns what was done, in words. Raises BundleError or
+        EnvironmentMismatch.
         """
         from daskbridge.code import CodeBundle
 
         if self.equipped and isinstance(code, CodeBundle):
             done = f"{code.digest[:12]}, with which the nodes start"
         else:
-            done = await deliver(self.client, code, exclusive=self.handle.ref.exclusive)
+            done = await deliver(self.client, code, exclusive=self.handle.ref.exclusive, tell=tell)
         self.code = code
         return done
+
+    async def exchange(self, old: CodeBundle, new: CodeBundle, mine: set[str], timeout: float) -> int:
+        """Put ``new`` in place of the code that was synced; return how many workers are to come back.
+
+        Raises BundleError, with nothing changed, or CodeNotDelivered, which says what is.
+        """
+        from daskbridge.code import exchange_code
+
+        renew = getattr(self.handle, "renew", None)
+        number = await exchange_code(
+            self.client,
+            old,
+            new,
+            exclusive=self.exclusive,
+            mine=mine,
+            local=self.equipped,
+            renew=renew and partial(renew, self.run.equipment),
+            tell=self.run.tell,
+            timeout=timeout,
+        )
+        self.code = new
+        return number
+
+    async def returned(self, number: int, say: Callable[[str], None], timeout: float) -> tuple[Receipt, ...]:
+        """Wait for the workers of an exchange; return the receipts. Raises CodeNotDelivered."""
+        from daskbridge.code import returned
+
+        recall = getattr(self.handle, "recall", None)
+        return await returned(
+            self.client, number, failure=self.failure, recall=recall, say=say, timeout=timeout
+        )
+
+    @property
+    def digest(self) -> str | None:
+        """Return which code the nodes were sent."""
+        from daskbridge.code import CodeBundle
+
+        return self.code.digest if isinstance(self.code, CodeBundle) else None
+
+    @property
+    def exclusive(self) -> bool:
+        """Tell whether the cluster was made for this process alone."""
+        return self.handle.ref.exclusive
 
     def asked_to_end(self) -> None:
         """Take the scheduler's end as meant."""

@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from distributed import Client
 
     from daskbridge.code import CodeBundle, InstalledCode
 
 
-async def deliver(client: Client, code: CodeBundle | InstalledCode, *, exclusive: bool) -> str:
-    """Send or compare ``code`` on every node, early or late; return what came of it, in words."""
+async def deliver(
+    client: Client, code: CodeBundle | InstalledCode, *, exclusive: bool, tell: Callable[[str], None]
+) -> str:
+    """Send or compare ``code`` on every node, early or late; return what came of it, in words.
+
+    ``tell`` is called with what goes on meanwhile.
+    """
     from daskbridge.code import InstalledCode, compare_code, sync_code
 
     if isinstance(code, InstalledCode):
         policy: str = setting("environment-check")
         return await compare_code(client, code, exclusive=exclusive, policy=policy)
-    receipts = await sync_code(client, code, exclusive=exclusive)
+    receipts = await sync_code(client, code, exclusive=exclusive, tell=tell)
     return f"{code.digest[:12]} on {len(receipts)} nodes"
 
 

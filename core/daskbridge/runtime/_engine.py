@@ -15,6 +15,7 @@ from daskbridge.plugins import Run, plugins
 from daskbridge.runtime._check import Checked, check_run
 from daskbridge.runtime._connection import Connection
 from daskbridge.runtime._equipment import equipment
+from daskbridge.runtime._new_code import NewCode
 from daskbridge.runtime._timeline import Timeline
 from daskbridge.runtime._watch import Watch
 from daskbridge.settings import setting
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
 
+    from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.plugins import ClusterHandle, Orchestrator
     from daskbridge.runtime._options import Options
 
@@ -41,6 +43,8 @@ class Engine:
 
     handle: ClusterHandle
     connection: Connection
+    #: What the nodes' code is packed from.
+    source: CodeSpec | CodeBundle | InstalledCode | None
     #: Whether others use the cluster, too.
     shares = False
     _bound: asyncio.Timeout
@@ -53,6 +57,7 @@ class Engine:
         self.notes: list[str] = []
         #: Set once nothing of the run is left; any thread may look.
         self.gone = threading.Event()
+        self.new_code = NewCode(self)
         self._drop: Callable[[], Iterable[Future[None]]] | None = None
         self._watch: Watch | None = None
         self._orchestrator: Orchestrator | None = None
@@ -75,7 +80,8 @@ class Engine:
             while not (await asyncio.wait({self._opening}, timeout=LOOK))[0]:
                 self._go_on(f"in step {self.timeline.current[0]!r}, before the body began")
             self._opening.result()
-        except BaseException:
+        except BaseException as error:
+            self.run.error = error
             await asyncio.shield(self.close("not opened"))
             raise
 
@@ -107,6 +113,11 @@ class Engine:
         await self._body.__aexit__(type(error) if error else None, error, trace)
         if error is not None and self.verdict is None and self._closing is None:
             await self._explain(error)
+
+    async def exchange(self, old: CodeBundle, new: CodeBundle, mine: set[str], timeout: float) -> int:
+        """Replace the workers by others with new code; return how many. ``mine`` are this block's clients."""
+        self.run.equipment = await in_thread(lambda: equipment(self.run, new))
+        return await self.connection.exchange(old, new, mine, timeout)
 
     async def close(self, reason: str) -> None:
         """End all that was opened, in reverse; a second call waits for the first."""
@@ -146,9 +157,10 @@ class Engine:
     async def _open(self) -> None:
         await in_thread(plugins().load)
         async with self.timeline.step("check") as progress:
+            self.run.tell = progress.say
             checked = await in_thread(lambda: check_run(self.options, self.run), late=Checked.drop)
             self._stack.callback(checked.drop)
-            self._orchestrator = checked.orchestrator
+            self._orchestrator, self.source = checked.orchestrator, checked.source
             self.notes += checked.notes
             progress.detail = f"{self.run.provisioner}; {checked.told}"
         try:
@@ -170,6 +182,7 @@ class Engine:
             self._stack.push_async_callback(self.handle.close, "the run ended")
             self.notes += self.handle.notes
             progress.detail = "; ".join(self.notes)
+            self.notes += checked.warnings
         self.connection = self._connection()
         async with self.timeline.step("connect") as progress:
             await self.connection.open(setting("connect-timeout"))
@@ -181,7 +194,7 @@ class Engine:
         async with self.timeline.step("sync") as progress:
             await self.connection.equip(checked.cluster_plugins)
             if checked.code is not None:
-                progress.detail = await self.connection.sync(checked.code)
+                progress.detail = await self.connection.sync(checked.code, progress.say)
             checked.drop()  # the scheduler has it for those who come late
         async with self.timeline.step("ready") as progress:
             await self.connection.arrivals.wait(progress)
@@ -237,6 +250,7 @@ class Engine:
                 await asyncio.wait({self._opening})
             if self._watch is not None:
                 self._watch.ignore()
+            await self.new_code.stop()
             if self._drop is not None:
                 dropped = [asyncio.wrap_future(each) for each in self._drop()]
                 if dropped:  # before their scheduler is gone; a loop that is blocked is not waited for

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 #: How a worker's end is called in Dask's events, and what that means.
 MEMORY_TOPIC = "worker-restart-memory"
 SHOWN = 10
+#: How pickle says that a function's module has a name that nothing can import.
+_UNKNOWN = re.compile(r"import of module '([^']+)' failed")
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -49,6 +52,11 @@ def missing_module(error: BaseException, code: CodeBundle | InstalledCode | None
 
 def unpicklable(error: BaseException) -> str | None:
     """Say what to do about an object that can't be sent to a worker."""
+    if name := next(filter(None, (_UNKNOWN.search(str(link)) for link in chain(error))), None):
+        return (
+            f"a file was loaded under the name {name[1]!r}, by which this process can't import it either:"
+            " load it under a name without dots, or with the packages above it in sys.modules"
+        )
     for link in chain(error):
         text = str(link).lower()
         if isinstance(link, pickle.PicklingError) or (

@@ -22,9 +22,6 @@ LAST_CHANCE = 30.0
 
 logger = logging.getLogger("daskbridge")
 
-_over = threading.Event()
-_holds: set[Hold] = set()
-
 
 class Hold:
     """Wait for the end of a flow run, of the interpreter or of the cluster itself; on the core's loop.
@@ -35,19 +32,22 @@ class Hold:
 
     def __init__(self, goes_on: Callable[[], bool]) -> None:
         self._goes_on = goes_on
+        self._pid = os.getpid()
+        self._over = threading.Event()
         self._released = threading.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def lasts(self) -> bool:
         """Tell whether the flow run may bring more."""
-        return not _over.is_set() and self._goes_on()
+        return not self._over.is_set() and self._goes_on()
 
     def begin(self, wanted: Callable[[], bool], release: Callable[[], Awaitable[None]]) -> None:
         """Wait in the background, once."""
         if self._task is None:
             LoopThread.acquire()
-            _holds.add(self)
+            # last registered, first called: whatever the cluster needs is still there
+            atexit.register(self._let_go)
             self._task = asyncio.ensure_future(self._wait(wanted, release))
 
     async def _wait(self, wanted: Callable[[], bool], release: Callable[[], Awaitable[None]]) -> None:
@@ -58,20 +58,12 @@ class Hold:
         except DaskbridgeError:
             logger.warning("the cluster of a flow run did not end in order", exc_info=True)
         finally:
-            _holds.discard(self)
+            atexit.unregister(self._let_go)
             self._released.set()
             LoopThread.drop()
 
-    def join(self) -> None:
-        """Wait for the release, from another thread."""
-        self._released.wait(LAST_CHANCE)
-
-
-@atexit.register
-def _let_go() -> None:
-    _over.set()
-    for hold in list(_holds):
-        hold.join()
-
-
-os.register_at_fork(after_in_child=_holds.clear)
+    def _let_go(self) -> None:
+        """End it with the interpreter, and wait for that; a forked child has nothing to end."""
+        if os.getpid() == self._pid:
+            self._over.set()
+            self._released.wait(LAST_CHANCE)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from daskbridge.errors import BundleError
 from daskbridge.runtime._connection import Connection
 from daskbridge.runtime._delivery import deliver, take_back
 from daskbridge.runtime._engine import Engine
@@ -13,7 +14,7 @@ from daskbridge.runtime._shared import SharedCluster, enter
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from daskbridge.cluster import ClusterHandle, ClusterRef
     from daskbridge.code import CodeBundle, InstalledCode
@@ -43,6 +44,27 @@ class SharingEngine(Engine):
         self._bound.reschedule(asyncio.get_running_loop().time() + self.run.topology.start_timeout)
         return SharedHandle(self._cluster, self.run.id)
 
+    async def exchange(self, old: CodeBundle, new: CodeBundle, mine: set[str], timeout: float) -> int:
+        """Replace the workers' code, unless other blocks use it. Raises BundleError then."""
+        from daskbridge.code._limits import refuse_directory
+
+        refuse_directory(new)
+        blocks, host = self._cluster.blocks, self._cluster.engine.connection
+        others = len(blocks) - 1
+        if others:
+            who = f"{others} other block(s) use this cluster"
+            msg = f"new code needs new workers, and {who}: nothing was changed"
+            raise BundleError(msg, hint="leave these blocks first, or use scope='task'")
+        before = blocks[self.run.id]
+        blocks[self.run.id] = (new.digest, *new.sys_path)  # who comes meanwhile with other code is refused
+        try:
+            number = await super().exchange(old, new, {*mine, host.client.id}, timeout)
+        except BaseException:
+            blocks[self.run.id] = before
+            raise
+        host.code = new if host.code is not None else None
+        return number
+
     def _connection(self) -> Connection:
         return SharedConnection(self.handle, self.run, self._cluster.engine.connection)
 
@@ -58,6 +80,9 @@ class SharedHandle:
         owner = f"the last block of {cluster.share} that uses it"
         self.ref = replace(cluster.engine.run.ref, exclusive=False, owner=owner)
         others = len(cluster.blocks) - 1
+        for optional in ("renew", "recall"):
+            if hasattr(self._handle, optional):
+                setattr(self, optional, getattr(self._handle, optional))
         self.notes = (
             f"one cluster for {cluster.share}; other blocks on it: {others}",
             *self._handle.notes,
@@ -101,6 +126,11 @@ class SharedConnection(Connection):
         self.arrivals.warn = self.environment.log = _told_already
         self._alive = host._alive  # noqa: SLF001 -- the same question, from another client
 
+    @property
+    def exclusive(self) -> bool:
+        """Tell whether the cluster was made for this process alone."""
+        return self._host.exclusive
+
     async def describe(self) -> ClusterRef:
         """Return the reference; the host has asked for the dashboard."""
         return self.handle.ref
@@ -115,9 +145,9 @@ class SharedConnection(Connection):
     async def equip(self, plugins: list[ClusterPlugin]) -> None:
         """Register nothing: the host has."""
 
-    async def sync(self, code: CodeBundle | InstalledCode) -> str:
+    async def sync(self, code: CodeBundle | InstalledCode, tell: Callable[[str], None]) -> str:
         """Bring the code, as to a cluster of one's own: a worker that can't get it has to go."""
-        done = await deliver(self.client, code, exclusive=self._host.handle.ref.exclusive)
+        done = await deliver(self.client, code, exclusive=self.exclusive, tell=tell)
         self.code = code
         return done
 

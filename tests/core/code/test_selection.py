@@ -114,44 +114,6 @@ def test_include_brings_back_what_was_ignored_and_only_that(project):
     assert shipped(root, include=["data/*.json", "a.csv"]) == [".gitignore", "a.csv", "data/small.json"]
 
 
-SECRETS = [
-    ".env",
-    ".env.local",
-    ".ENV",
-    "server.pem",
-    "tls.KEY",
-    "id_rsa",
-    "id_ed25519.pub",
-    ".netrc",
-    ".pypirc",
-    ".git-credentials",
-    "credentials.json",
-    "service-account-prod.json",
-    "vault.kdbx",
-    "cert.p12",
-    ".aws/config",
-    ".ssh/known_hosts",
-    ".kube/config",
-    ".git/config",
-]
-
-
-@pytest.mark.parametrize("path", SECRETS)
-def test_a_secret_stays_behind_whatever_brings_it_back(project, path):
-    root = project({f"deep/{path}": "", "job.py": "", ".daskbridgeignore": "!*"})
-    assert shipped(root, include=["*", f"deep/{path}"]) == [".daskbridgeignore", "job.py"]
-
-
-def test_a_secret_ships_only_when_its_name_is_allowed(project):
-    root = project({"conf/ca.pem": "", "conf/tls.pem": "", ".aws/config": "", ".aws/credentials": ""})
-    assert shipped(root, allow=["conf/ca.pem", ".aws/config"]) == [".aws/config", "conf/ca.pem"]
-
-
-def test_allowing_a_wildcard_is_an_error(project):
-    with pytest.raises(BundleError, match=r"allow: '\*\.pem' has a wildcard"):
-        CodeSpec([project({})], allow=["*.pem"])
-
-
 def test_a_virtual_environment_stays_behind_whatever_its_name(project):
     root = project({"py/pyvenv.cfg": "", "py/lib/x.py": "", "job.py": ""})
     assert shipped(root) == ["job.py"]
@@ -194,11 +156,17 @@ def test_a_name_that_some_node_can_not_have_stays_behind(project, name):
 
 
 @pytest.mark.parametrize(
-    "pair", [("Job.py", "job.py"), ("caf\u00e9.py", "cafe\u0301.py")], ids=["case", "unicode"]
+    "pair",
+    [("Job.py", "job.py"), ("caf\u00e9.py", "cafe\u0301.py"), ("a/Job", "a/job/b/c.py")],
+    ids=["case", "unicode", "file and directory"],
 )
 def test_two_names_that_are_one_elsewhere_are_an_error(project, pair):
     with pytest.raises(BundleError, match="one name on some file systems"):
         shipped(project(dict.fromkeys(pair, "")))
+
+
+def test_directories_that_are_one_elsewhere_are_none_of_our_business(project):
+    assert shipped(project({"Docs/a.py": "", "docs/b.py": ""})) == ["Docs/a.py", "docs/b.py"]
 
 
 def test_several_roots_get_a_directory_each_and_their_own_import_paths(project):
@@ -219,3 +187,36 @@ def test_an_entry_module_travels_under_the_name_of_its_import(project):
 def test_an_import_path_outside_its_root_is_an_error(tmp_path, entry):
     with pytest.raises(BundleError, match="must be a directory inside it"):
         Root(tmp_path, [entry])
+
+
+def test_a_package_ships_under_its_import_name_and_entry_modules_by_dotted_ones(project):
+    root = project({"job.py": "", "v2/__init__.py": "", "v2/sub/a.py": "", "v2/.env": "", "flow.py": ""})
+    spec = CodeSpec(
+        [root, Root(root / "v2", package="acme.shop")],
+        exclude=["/v2"],
+        modules={"run.x.flow": root / "flow.py"},
+    )
+    found = scan(spec)
+    assert found.sys_path == (".daskbridge/modules", "")
+    assert [file.path for file in found.files] == [
+        ".daskbridge/modules/acme/shop/__init__.py",
+        ".daskbridge/modules/acme/shop/sub/a.py",
+        ".daskbridge/modules/run/x/flow.py",
+        "flow.py",
+        "job.py",
+    ]
+
+
+def test_a_dotted_name_below_a_package_that_ships_from_elsewhere_is_refused(project):
+    root = project({"src/shop/__init__.py": "", "flow.py": ""})
+    spec = CodeSpec([Root(root, ["", "src"])], modules={"shop.flow": root / "flow.py"})
+    with pytest.raises(BundleError, match="below 'shop' can't be imported .* ships as src/shop/__init__.py"):
+        scan(spec)
+
+
+@pytest.mark.parametrize("name", ["a-b", "a..b", "", ".a"])
+def test_what_can_not_be_imported_is_no_name(project, name):
+    with pytest.raises(BundleError, match="can't be imported by that name"):
+        CodeSpec(["."], modules={name: "flow.py"})
+    with pytest.raises(BundleError, match="can't be imported by that name"):
+        Root(".", package=name)

@@ -118,6 +118,23 @@ def test_code_can_be_exchanged_once_nobody_uses_it(tmp_path, cache):
     bounded(scenario)
 
 
+def test_a_working_directory_is_for_processes_that_are_a_worker_s_alone(tmp_path, cache):
+    spec = CodeSpec([tmp_path / "one"], working_directory=True)
+    make(tmp_path, "one", "ANSWER = 1")
+    bundle, here = build_bundle(spec, directory=tmp_path), Path.cwd()
+
+    async def scenario():
+        async with cluster(workers=1) as (scheduler, driver):
+            with pytest.raises(BundleError, match="others use this one, too"):
+                await sync_code(driver, bundle, exclusive=False)
+            assert "daskbridge-code" not in scheduler.plugins
+            with pytest.raises(CodeNotDelivered, match="is the scheduler's, too"):
+                await sync_code(driver, bundle)
+
+    bounded(scenario)
+    assert Path.cwd() == here
+
+
 def test_clients_with_the_same_code_share_it_until_the_last_one_forgets_it(tmp_path, cache):
     one, same = make(tmp_path, "one", "ANSWER = 1"), make(tmp_path, "same", "ANSWER = 1")
 
@@ -242,7 +259,7 @@ def test_nodes_fetch_from_a_store_without_burdening_the_scheduler(tmp_path, cach
 
 def test_a_store_that_fails_does_not_show_its_address(tmp_path, cache):
     bundle = publish(make(tmp_path, "one", "ANSWER = 1"), f"file://{tmp_path}/hunter2")
-    (tmp_path / "hunter2" / f"{bundle.digest}.tar.gz").unlink()
+    (tmp_path / "hunter2" / f"{bundle.digest}.{bundle.format}").unlink()
 
     async def scenario():
         async with cluster(workers=0) as (_, driver):

@@ -11,6 +11,7 @@ PLUGIN = """
 
     current = ContextVar("current", default=None)
     heard, asked = [], []
+    flow_ends = logger = None
 
     @hookimpl
     def daskbridge_orchestrators():
@@ -18,6 +19,8 @@ PLUGIN = """
             "acme",
             detect=lambda: True,
             flow=current.get,
+            flow_open=lambda: flow_ends and (lambda: not flow_ends.is_set()),
+            logger=lambda run: logger,
             on_ready=lambda run: heard.append(("ready", run.name, run.ref.scheduler_address)),
             on_close=lambda run: heard.append(("closed", run.name, run.ref and run.ref.scheduler_address)),
         )
@@ -75,6 +78,108 @@ def test_the_tasks_of_a_flow_run_share_a_cluster_and_those_of_another_have_their
     assert sorted(told["asked"]) == ["cluster of flow run a", "cluster of flow run b"]
     of_blocks = [[when, "task", address] for when in ("closed", "ready") for address in (a, a, b)]
     assert sorted(told["heard"]) == sorted(of_blocks)
+
+
+def test_a_cluster_ends_with_the_flow_run_where_the_orchestrator_tells_of_that(drive):
+    driver = drive(
+        PRELUDE
+        + """
+    together = threading.Barrier(1)
+    acme_plugin.flow_ends = threading.Event()
+    one, other = in_flow("a")[0], in_flow("a")[0]
+    between = len(nodes())
+    acme_plugin.flow_ends.set()
+    deadline = time.monotonic() + 30
+    def threads():
+        return [thread.name for thread in threading.enumerate() if thread.name == "daskbridge"]
+
+    while (nodes() or threads()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    report(same=one == other, between=between, left=nodes(), threads=threads())
+    """,
+        **FILES,
+    )
+    told = next(driver.reports(), None)
+    assert driver.wait() == (0, "")
+    assert told == {"same": True, "between": 2, "left": [], "threads": []}
+
+
+def test_an_interpreter_that_ends_waits_for_the_cluster_of_its_flow_run(drive, gone):
+    driver = drive(
+        PRELUDE
+        + """
+    together = threading.Barrier(1)
+    acme_plugin.flow_ends = threading.Event()
+
+    @acme_plugin.hookimpl
+    def daskbridge_step(step, state, run):
+        if (step, state) == ("close", "done") and run.shared:
+            Path(sys.argv[0]).with_name("closed").touch()
+
+    acme_plugin.daskbridge_step = daskbridge_step
+    in_flow("a")
+    report(left=nodes())
+    """,
+        **FILES,
+    )
+    told = next(driver.reports(), None)
+    assert driver.wait()[0] == 0
+    assert len(told["left"]) == 2
+    assert driver.errors.with_name("project").joinpath("closed").exists()
+    assert gone(told["left"])
+
+
+def test_a_cluster_of_a_flow_run_that_is_lost_is_not_kept(drive):
+    driver = drive(
+        PRELUDE
+        + """
+    together = threading.Barrier(1)
+    acme_plugin.flow_ends = threading.Event()
+    one = in_flow("a")[0]
+    for node in nodes():
+        psutil.Process(node).kill()
+    other = in_flow("a")[0]
+    report(same=one == other, alive=len(nodes()))
+    """,
+        **FILES,
+    )
+    told = next(driver.reports(), None)
+    assert driver.wait()[0] == 0
+    assert told == {"same": False, "alive": 2}
+
+
+def test_what_workers_say_goes_to_the_orchestrators_logger(drive):
+    driver = drive(
+        """
+    import acme_plugin, dask.config, logging
+    dask.config.set({"daskbridge.display": "off"})
+    said = []
+
+    class Kept(logging.Handler):
+        def emit(self, record):
+            said.append((record.levelname, record.getMessage(), record.task))
+
+    acme = logging.getLogger("acme")
+    acme.setLevel("INFO")
+    acme.addHandler(Kept())
+    acme_plugin.logger = logging.LoggerAdapter(acme, {"task": "fit"})
+
+    def speak():
+        import logging
+        print("printed")
+        logging.getLogger("user").info("logged")
+        logging.getLogger("user").debug("whispered")
+
+    with transient(Dask(workers=WorkerGroup(1)), code=False) as cluster:
+        cluster.client.submit(speak).result()
+    report(said=said)
+    """,
+        **FILES,
+    )
+    told = next(driver.reports(), None)
+    assert driver.wait() == (0, "")
+    lines = [(level, text.partition("] ")[2], task) for level, text, task in told["said"]]
+    assert lines == [("INFO", "printed", "fit"), ("INFO", "user: logged", "fit")]
 
 
 def test_what_plugins_have_registered_stays_while_a_block_uses_the_cluster(drive):

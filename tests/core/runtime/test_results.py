@@ -87,14 +87,6 @@ def test_signature_name_and_types_are_kept():
     assert get_type_hints(wrapped) == get_type_hints(crunch)
 
 
-def test_a_generator_is_refused_when_it_is_decorated():
-    def items():
-        yield 1
-
-    with pytest.raises(TypeError, match="generator function .*items; expected a function that returns"):
-        on_cluster(items)
-
-
 def test_dask_compute_in_the_body_runs_on_the_cluster():
     def where():
         from distributed import get_worker
