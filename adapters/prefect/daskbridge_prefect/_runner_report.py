@@ -118,7 +118,7 @@ class Report:
         self, run: str, state: State[Any], task: Task[..., Any] | None = None, run_count: int = 0
     ) -> None:
         """Report a state that the task run's own engine can't report any more."""
-        record = self.record(run, task)
+        record = None if run in self._told else self.record(run, task)
         if record is None or record["state"]["type"] in ENDED:
             return
         record["run_count"] = max(record.get("run_count") or 0, run_count)

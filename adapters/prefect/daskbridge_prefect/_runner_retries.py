@@ -31,6 +31,8 @@ class Job:
     options: dict[str, Any]
     future: DaskFuture[Any]
     attempts: int = 0
+    #: Whether the user's code has begun in any attempt.
+    begun: bool = False
     #: How many times its worker died although Dask's own option ``retries`` allowed for that.
     forgiven: int = 0
     deaths: int = 0

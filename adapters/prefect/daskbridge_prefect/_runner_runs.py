@@ -59,7 +59,7 @@ class Runs:
         run = str(future.task_run_id)
         with self._lock:
             job = self._live.get(run)
-            if job is None or run in self._report.unfinished:
+            if job is None or job.begun:
                 return False
             del self._live[run]
         if job.dask is not None:
@@ -112,6 +112,9 @@ class Runs:
         for kind, item in pickle.loads(packed):  # noqa: S301 -- our own workers made it
             if kind == "event":
                 self._report.event(item)
+            elif kind == "begun":
+                if item in self._live:
+                    self._live[item].begun = True
             elif kind == "log":
                 self._report.log(item)
             elif kind == "end":
@@ -229,6 +232,8 @@ class Runs:
         for run in self._report.unfinished:
             self._report.set_state(run, crashed(str(error), error))
         for job in jobs:
+            if job.begun:  # and told nothing before its worker or the scheduler was gone
+                self._report.set_state(job.run, crashed(str(error), error), job.task, max(job.attempts, 1))
             job.dask = job.future.dask = None
             job.future.end(crashed(str(error), error), whole=True)
 

@@ -5,6 +5,7 @@ This module travels: it uses the standard library and ``distributed`` only.
 
 from __future__ import annotations
 
+import pickle
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -79,12 +80,13 @@ class RunsOnScheduler(Travels, SchedulerPlugin):
         known: dict[str, RunsOnScheduler] = scheduler.extensions.setdefault(__name__, {})
         return known
 
-    def _begin(self, topic: str, key: str) -> bool:
-        """Answer whether a Dask task may go on to the user's code: it may once."""
+    def _begin(self, topic: str, key: str, run: str) -> bool:
+        """Answer whether a Dask task may go on to the user's code, and tell the flow: it may once."""
         runner = self._others(self.scheduler).get(topic)
         if runner is None or key in runner.begun:
             return False
         runner.begun.add(key)
+        runner.pass_on(pickle.dumps([("begun", run)]))
         return True
 
     def _keep(self, topic: str, digest: str, blob: bytes) -> None:

@@ -49,7 +49,7 @@ def run_attempt(attempt: Attempt, key: str, upstream: tuple[Any, ...], outbox: O
         given["task_run"] = TaskRun.model_validate(record)
         task = copy.copy(task)
         task.retries, task.retry_delay_seconds = retries, delays
-    if not outbox.begin(key):
+    if not outbox.begin(key, attempt.run):
         return Lost(attempt.run)
     hears = Post(attempt.run, outbox) if flow.heard else None
     here = contextvars.copy_context()

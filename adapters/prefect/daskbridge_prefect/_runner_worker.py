@@ -132,9 +132,9 @@ class Outbox:
             self._items.append(("end", (run, state, whole)))
         self.worker.loop.add_callback(self._flush)
 
-    def begin(self, key: str) -> bool:
+    def begin(self, key: str, run: str) -> bool:
         """Ask whether a Dask task may go on to the user's code; waits for the answer."""
-        return bool(self._ask(BEGIN, key=key))
+        return bool(self._ask(BEGIN, key=key, run=run))
 
     def fetch(self, digest: str) -> bytes:
         """Get what the flow's process keeps on the scheduler."""
