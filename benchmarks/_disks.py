@@ -69,6 +69,11 @@ def disks() -> list[Disk]:
     return found
 
 
+def fastest() -> str:
+    """Return the directory in memory, if there is one: what lies there costs the same each time."""
+    return disks()[-1].path
+
+
 def _type(path: str) -> str:
     mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
     above = [(len(at), kind) for at, kind in mounts if Path(path).is_relative_to(at)]

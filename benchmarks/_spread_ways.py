@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from _disks import fastest
 from _spread_plugins import Bytes, Flyte, Nothing, Zip
 from distributed.diagnostics.plugin import UploadDirectory
 
@@ -47,7 +48,7 @@ class Parcel:
 @contextmanager
 def parcels(sizes: Sequence[float]) -> Iterator[list[Parcel]]:
     """Make projects of all sizes, and pack each in all forms."""
-    with TemporaryDirectory(prefix="daskbridge-parcels-") as place:
+    with TemporaryDirectory(prefix="daskbridge-parcels-", dir=fastest()) as place:
         yield [_make(Path(place, f"{number}"), size) for number, size in enumerate(sizes)]
 
 

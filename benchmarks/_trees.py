@@ -1,4 +1,4 @@
-"""Source trees of three sizes, the same for all with the same Python: commented code and some data."""
+"""Source trees of several sizes, the same for all with the same Python: commented code and some data."""
 
 from __future__ import annotations
 
@@ -11,11 +11,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from _disks import fastest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: Files and bytes that are aimed at.
-SIZES = {"small": (50, 500_000), "medium": (2_000, 20_000_000), "large": (20_000, 200_000_000)}
+USUAL = ("small", "medium", "large")
+#: Files and bytes that are aimed at; the last three differ from medium in one of them.
+SIZES = {
+    "small": (50, 500_000),
+    "medium": (2_000, 20_000_000),
+    "large": (20_000, 200_000_000),
+    "coarse": (200, 20_000_000),
+    "fine": (20_000, 20_000_000),
+    "heavy": (2_000, 200_000_000),
+}
 #: The module at the top that is changed and imported.
 USERMOD = "usermod.py"
 _IGNORED = "*.pyc\n__pycache__/\nbuild/\n.venv/\n*.log\n!keep.log\n"
@@ -41,7 +51,7 @@ class Tree:
 @contextmanager
 def trees(names: Sequence[str]) -> Iterator[list[Tree]]:
     """Make the trees ``names`` in a temporary directory, which goes away with the block."""
-    with TemporaryDirectory(prefix="daskbridge-trees-") as place:
+    with TemporaryDirectory(prefix="daskbridge-trees-", dir=fastest()) as place:
         yield [_make(name, Path(place, name)) for name in names]
 
 

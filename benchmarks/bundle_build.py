@@ -2,9 +2,9 @@
 
 Each run is a fresh process with a bundle cache of its own, timed from within after all imports and after a
 first, tiny project; runs are interleaved, and medians of CPU seconds (user and system, with children)
-compared. Files are in the page cache, not in any cache of daskbridge. The second and the third row begin with
-a cache in which another process has just packed the same tree. `memory` is the growth of the process that
-packs, in MiB; tools have processes of their own, of which it is not known.
+compared. All files are in memory, and none in any cache of daskbridge. `nothing changed` and `one file
+changed` begin with a cache in which another process has just packed the same tree. `memory` is the growth of
+the process that packs, in MiB; tools have processes of their own, of which it is not known.
 
     python benchmarks/bundle_build.py [--rounds 5] [--trees small medium large] [--ray] [--quick]
 """
@@ -20,12 +20,13 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from _disks import fastest
 from _machine import clean_environment, compile_packages, describe, load
 from _measured import measure
 from _peers import absent, install_ray, interpreter
 from _promise import Promise
 from _rounds import interleave
-from _trees import SIZES, USERMOD, Tree, trees
+from _trees import SIZES, USERMOD, USUAL, Tree, trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ class Case:
 
 def run(case: Case) -> dict[str, Any]:
     """Run a case in a process of its own; return what it told."""
-    with TemporaryDirectory() as place:
+    with TemporaryDirectory(dir=fastest()) as place:
         for name in ("temporary", "warm"):
             Path(place, name).mkdir()
         Path(place, "warm", "tiny.py").touch()
@@ -124,8 +125,8 @@ def main() -> int:
     """Print the table and the verdict; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--trees", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--ways", nargs="+", choices=PEERS, default=list(PEERS), help="peers to compare with")
+    parser.add_argument("--trees", nargs="+", choices=SIZES, default=list(USUAL))
+    parser.add_argument("--ways", nargs="*", choices=PEERS, default=list(PEERS), help="peers to compare with")
     parser.add_argument("--ray", action="store_true", help="install ray into .venvs/peers first")
     parser.add_argument("--quick", action="store_true", help="one round of the small tree")
     given = parser.parse_args()

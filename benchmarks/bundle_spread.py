@@ -24,7 +24,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from _disks import disks
+from _disks import fastest
 from _machine import compile_packages, describe, load
 from _promise import Promise
 from _spread_runs import Case, Table, of_hosts, of_workers
@@ -138,7 +138,7 @@ def main() -> int:
         given.rounds, given.workers, given.sizes, given.hosts = 1, [4], [0.1, MIDDLE], [1, 4]
     print("\n".join([*describe().values(), compile_packages()]))
     print(f"\nmedians of {given.rounds} interleaved runs")
-    with TemporaryDirectory(dir=disks()[-1].path) as place, parcels(given.sizes) as made:
+    with TemporaryDirectory(dir=fastest()) as place, parcels(given.sizes) as made:
         tables = of_workers(given.workers, made, given.rounds, Path(place), show_workers)
         hosts = of_hosts(given.hosts, made, given.rounds, Path(place))
     show_hosts(hosts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import socket
 import tempfile
 import warnings
@@ -55,6 +56,7 @@ def collected():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+    shutil.rmtree(os.environ["PREFECT_HOME"])
 
 
 @pytest.fixture(scope="session")

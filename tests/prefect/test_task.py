@@ -369,7 +369,7 @@ def test_a_map_is_bounded_by_max_clusters(api):
 
 
 def test_the_topology_follows_from_the_tasks_arguments(api, started):
-    @on_dask(lambda n: Dask(workers=WorkerGroup(n)), code=False)
+    @on_dask(lambda n: Dask(workers=WorkerGroup(n), min_workers=n), code=False)
     @task
     def sized(name: str, n: int = 2) -> int:
         return len(distributed.get_client().scheduler_info()["workers"])

@@ -65,10 +65,11 @@ def deactivate(installed: Installed) -> None:
         _users -= 1
         if _users:
             return
-        inside = installed.tree + os.sep
-        # all at once, while they can be found: a namespace package asks its parent and sys.path where it is
-        imported = [name for name, module in list(sys.modules.items()) if _lies_in(inside, module)]
+        # first the paths: a namespace package that has another part elsewhere then lies there only, and stays
         sys.path[:] = [entry for entry in sys.path if entry not in _paths]
+        inside = installed.tree + os.sep
+        # all before one goes: a namespace package asks its parent where it is
+        imported = [name for name, module in list(sys.modules.items()) if _lies_in(inside, module)]
         for name in imported:
             del sys.modules[name]
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
+#: Bytes of zeros with which tar may fill the end.
+_RECORD = 10240
 _DAMAGED: tuple[type[Exception], ...] = (*DAMAGED, NotOurs, UnicodeDecodeError)
 
 
@@ -111,10 +113,10 @@ def _unpack(read: Callable[[int], bytes], target: str, reference: Reference) -> 
         finally:
             os.close(handle)
         digest.add(name, executable=executable, size=size, content=content)
-    while data := read(CHUNK):
-        if data.strip(b"\0"):
-            msg = "data after the end of the archive"
-            raise BundleRejected(msg)
+    rest = read(_RECORD + 1)
+    if len(rest) > _RECORD or rest.strip(b"\0"):
+        msg = "data after the end of the archive"
+        raise BundleRejected(msg)
     return digest.hexdigest()
 
 

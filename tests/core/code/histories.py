@@ -222,6 +222,7 @@ def main(place: Path, first: int, count: int) -> None:
             chance = random.Random(seed)  # noqa: S311 -- it must be the same each time
             history = History(place / str(seed), chance, probe)
             history.place.mkdir()
+            os.environ["XDG_CACHE_HOME"] = str(history.place / "user")  # where packed archives are kept
             try:
                 for _ in range(chance.randint(1, 5)):
                     history.step()

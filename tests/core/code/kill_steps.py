@@ -31,9 +31,9 @@ FILES = {"a.py": "V = 1\n", "package/__init__.py": "", "package/b.py": "V = 22\n
 OTHER = {"a.py": "V = 2\n", "gone.py": "V = 3\n", "package/c.py": "V = 4\n"}
 
 
-def killed_at_each_step(work: Callable[[], object]) -> Iterator[int]:
+def killed_at_each_step(work: Callable[[], object], every: int = 1) -> Iterator[int]:
     """Yield after each kill; end when the work was done before its step came."""
-    for step in count(1):
+    for step in count(1, every):
         if not (pid := os.fork()):
             try:
                 die_at(step)
@@ -211,7 +211,7 @@ def a_build(place: Path) -> int:
     digest = bundle_of(FILES, place).digest
     spec = CodeSpec([place / "project"])
     steps = 0
-    for steps in killed_at_each_step(lambda: build_bundle(spec).close()):  # noqa: B007 -- as above
+    for steps in killed_at_each_step(lambda: build_bundle(spec).close(), every=5):  # noqa: B007 -- as above
         with build_bundle(spec) as bundle:
             assert bundle.digest == digest
             unpack.unpack([bundle.archive.read_bytes()], str(place / "tree"), bundle.reference)

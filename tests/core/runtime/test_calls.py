@@ -155,7 +155,7 @@ def test_a_cancel_between_the_steps_of_an_async_generator_spares_its_consumer():
 
 
 def test_a_topology_may_follow_from_the_arguments_that_it_names():
-    @on_dask(lambda n, threads=1: Dask(workers=WorkerGroup(n, threads=threads)), code=False)
+    @on_dask(lambda n, threads=1: Dask(workers=WorkerGroup(n, threads=threads), min_workers=n), code=False)
     def workers(path, *, n=1):
         return len(get_client().scheduler_info()["workers"])
 
