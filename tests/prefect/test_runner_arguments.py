@@ -12,6 +12,7 @@ from distributed import LocalCluster
 from daskbridge.errors import EnvironmentMismatch, TopologyError
 
 from .runners import CODE, TWO, run, tasks
+from .server import until
 
 QUIET = {"processes": False, "dashboard_address": None, "n_workers": 1, "threads_per_worker": 2}
 
@@ -63,8 +64,16 @@ def test_a_running_cluster_is_used_and_left(api):
         assert run(DaskTaskRunner(cluster=running, code=False), where).result()[0] == 2
         assert run(DaskTaskRunner(address=running.scheduler_address, code=False), where).result()[0] == 2
         assert len(running.scheduler.workers) == 1
-        assert not [name for name in running.scheduler.plugins if "prefect" in name]
-        assert not running.scheduler.tasks
+        left = running.scheduler
+        known = [left.plugins, left.handlers, left.stream_handlers, left.extensions, left.worker_plugins]
+        assert (
+            until(
+                lambda: [name for names in known for name in names if "prefect" in name],
+                lambda seen: not seen,
+            )
+            == []
+        )
+        assert not left.tasks
 
 
 def test_an_adaptive_cluster_has_at_least_one_worker(api):

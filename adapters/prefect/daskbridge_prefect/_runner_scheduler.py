@@ -63,17 +63,18 @@ class RunsOnScheduler(Travels, SchedulerPlugin):
         if finish == "forgotten":
             self.begun.discard(key)
 
-    async def close(self) -> None:
-        """Leave the scheduler as it was found."""
-        others = self._others(self.scheduler)
+    def remove_client(self, scheduler: Scheduler, client: str) -> None:
+        """Leave the scheduler as it was found once the flow's process is gone, in whatever way."""
+        if client != self.client:
+            return
+        scheduler.plugins.pop(self.name, None)
+        others = self._others(scheduler)
         others.pop(self.name, None)
         if not others:
+            scheduler.extensions.pop(__name__, None)
             for name in (BEGIN, KEEP, FETCH):
-                self.scheduler.handlers.pop(name, None)
-            self.scheduler.stream_handlers.pop(TELL, None)
-
-    async def before_close(self) -> None:
-        """Do nothing: what was told has been passed on."""
+                scheduler.handlers.pop(name, None)
+            scheduler.stream_handlers.pop(TELL, None)
 
     @staticmethod
     def _others(scheduler: Scheduler) -> dict[str, RunsOnScheduler]:

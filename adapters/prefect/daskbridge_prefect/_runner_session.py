@@ -119,9 +119,7 @@ class Session:
         """Make scheduler and workers, present and later ones, ready for task runs."""
         scheduler = node_module("_runner_scheduler").RunsOnScheduler(self.topic, self.client.id)
         worker = node_module("_runner_worker").RunsOnWorker(self.topic)
-        self.client.register_plugin(scheduler, name=self.topic)
-        if not exclusive:
-            stack.callback(self.client.unregister_scheduler_plugin, self.topic)
+        self.client.register_plugin(scheduler, name=self.topic)  # it goes with this client
         try:
             self.client.register_plugin(worker, name=self.topic)
         except ModuleNotFoundError as error:
