@@ -28,6 +28,7 @@ from tests.environments import nodes, wait_for
 
 from daskbridge.cluster._local import LocalProvisioner
 
+from .runners import alone, cluster, runner  # noqa: F401 -- fixtures of the runner's tests
 from .server import serving, until
 
 HERE = Path(__file__).parent
