@@ -94,7 +94,7 @@ def test_tasks_that_nobody_can_interrupt_do_not_delay_the_end(scene):
         """
     )
     told = scene.told()
-    assert told["seconds"] < 3
+    assert told["seconds"] < 4.5  # they would take five
     assert told["left"] == {}
 
 

@@ -77,7 +77,7 @@ def test_a_worker_that_is_killed_again_while_it_starts_comes_again_all_the_same(
 def test_a_worker_above_its_memory_limit_comes_again_and_its_event_is_dask_s(scene):
     told, reasons = reborn(scene, "client.submit(bytearray, 600_000_000)")
     assert len(told["memory"]) >= 1
-    assert told["memory"][0]["rss"] > 300 * 2**20
+    assert told["memory"][0]["rss"] > 0.95 * 300 * 2**20  # Dask's share at which a worker is ended
     assert "above its memory limit" in reasons[0]
 
 
