@@ -15,11 +15,19 @@ from distributed import Client, LocalCluster, get_client
 
 from daskbridge import Dask, Existing, WorkerGroup, on_dask, transient
 from daskbridge.errors import InsideDaskTask, ProvisioningError, TopologyError
+from daskbridge.runtime._loop import LoopThread
 from daskbridge.runtime._turns import Turns
 
 ONE = Dask(workers=WorkerGroup(1))
 on_one = on_dask(ONE, code=False)
 PATIENCE = 30
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """Look after each test whether the core's thread has a user left."""
+    yield
+    assert LoopThread._users == 0
 
 
 def no_client():
@@ -90,8 +98,6 @@ def test_an_abandoned_generator_cleans_up_on_its_cluster_and_ends_it(how):
 
 
 def test_a_generator_that_the_cores_own_thread_collects_ends_its_cluster():
-    from daskbridge.runtime._loop import LoopThread
-
     @on_one
     def forgotten():
         yield get_client().scheduler.address
@@ -127,6 +133,9 @@ def test_an_async_generator_has_its_cluster_in_its_steps_and_not_between():
         async for first in doubled(2):
             found.append(first)
             break
+        async with asyncio.timeout(PATIENCE):  # its loop closes what nobody holds any more
+            while LoopThread._users:
+                await asyncio.sleep(0.01)
         return found
 
     assert asyncio.run(consume()) == [0, 2, 0]
