@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,10 +92,18 @@ class Rules:
     """
 
     origin: str
-    spec: pathspec.GitIgnoreSpec
     lines: tuple[tuple[int, str], ...]
     base: str = ""
     above: str = ""
+
+    @cached_property
+    def spec(self) -> pathspec.GitIgnoreSpec:
+        """Return the patterns, made when they are first asked. Raises BundleError for a malformed one."""
+        try:
+            return pathspec.GitIgnoreSpec.from_lines([line for _, line in self.lines])
+        except ValueError as error:
+            msg = f"{self.origin} has a pattern that gitignore does not know: {error}"
+            raise BundleError(msg) from error
 
     def verdict(self, path: str) -> tuple[bool, str] | None:
         """Return whether ``path`` is left out and by which line; None if no line speaks about it.
@@ -111,6 +119,11 @@ class Rules:
         return result.include, f"{self.origin}:{number} {text}" if number else f"{self.origin}: {text}"
 
 
+def built_in() -> Rules:
+    """Return the rules that hold without any file."""
+    return Rules("built-in", tuple((0, name) for name in BUILT_IN))
+
+
 def rules(
     origin: str, lines: Iterable[str], base: str = "", above: str = "", *, numbered: bool = True
 ) -> Rules | None:
@@ -122,12 +135,9 @@ def rules(
     ]
     if not kept:
         return None
-    try:
-        spec = pathspec.GitIgnoreSpec.from_lines([line for _, line in kept])
-    except ValueError as error:
-        msg = f"{origin} has a pattern that gitignore does not know: {error}"
-        raise BundleError(msg) from error
-    return Rules(origin, spec, tuple(kept), base, above)
+    made = Rules(origin, tuple(kept), base, above)
+    _ = made.spec
+    return made
 
 
 def rules_file(path: str, origin: str, base: str = "", above: str = "") -> Rules | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from operator import itemgetter
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from daskbridge.code._project import refuse
@@ -36,10 +36,10 @@ class Selection:
     sys_path: tuple[str, ...]
     working_directory: str | None = None
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Return the bytes of all files that ship."""
-        return sum(file.size for file in self.files)
+        return sum([file.size for file in self.files])
 
 
 def scan(spec: CodeSpec) -> Selection:
@@ -125,7 +125,11 @@ def refuse_collisions(files: Sequence[File]) -> None:
     paths = [file.path for file in files]
     folding = str.lower if all(map(str.isascii, paths)) else fold
     directories = {path.rpartition("/")[0] for path in paths}
-    directories |= {str(above) for path in directories for above in PurePosixPath(path).parents}
+    for path in [*directories]:
+        above = path.rpartition("/")[0]
+        while above not in directories:
+            directories.add(above)
+            above = above.rpartition("/")[0]
     seen = {folding(path): path for path in directories}
     if len({*seen, *map(folding, paths)}) == len(seen) + len(paths):
         return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daskbridge.code._names import Names
 from daskbridge.code._repository import repository_rules
-from daskbridge.code._rules import BUILT_IN, SECRETS, rules, rules_file, secret
+from daskbridge.code._rules import SECRETS, built_in, rules, rules_file, secret
 from daskbridge.errors import BundleError
 from daskbridge.node.unpack import portable
 
@@ -74,7 +74,7 @@ class Walk:
         self._real_roots = real_roots
         self._exclude = _some(rules("exclude", spec.exclude, numbered=False))
         self._include = _some(rules("include", spec.include, numbered=False))
-        git = (*_some(rules("built-in", BUILT_IN, numbered=False)), *repository_rules(root))
+        git = (built_in(), *repository_rules(root))
         lines = [line for found in (*git, *self._exclude) for _, line in found.lines]
         real = os.path.realpath(root)
         first = _Directory(root, "", real, frozenset({real}), git, (), Names([*SECRETS, *lines]))
@@ -97,15 +97,17 @@ class Walk:
                 return
             if entry.name in {".gitignore", ".daskbridgeignore"}:
                 self._read_rules(here, entry)
+        # what no rule is asked about is most of all, and goes the short way
         plain = not (self._include or here.secret or here.ignored)
-        names = here.names
+        names, above = here.names, here.path
         for entry in entries:
-            if not plain or entry.name in names or entry.is_symlink():
+            name = entry.name
+            if not plain or name in names or entry.is_symlink():
                 self._ask(here, entry)
             elif entry.is_dir(follow_symlinks=False):
-                self._descend(here, entry, f"{here.real}{os.sep}{entry.name}", None, None)
+                self._descend(here, entry, f"{here.real}{os.sep}{name}", None, None)
             else:
-                self._file(here.path + entry.name, entry)
+                self._file(above + name, entry)
 
     def _read_rules(self, here: _Directory, entry: os.DirEntry[str]) -> None:
         found = _some(rules_file(entry.path, here.path + entry.name, here.path))

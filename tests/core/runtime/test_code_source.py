@@ -26,7 +26,8 @@ def test_a_file_loaded_under_a_foreign_name_travels_under_that_name(drive):
         report(found=module.crunch(3))
         """,
         dag="""
-                from pathlib import Path
+        import os
+        from pathlib import Path
         import helper
         from daskbridge import Dask, on_dask
 
