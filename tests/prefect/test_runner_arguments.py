@@ -14,7 +14,7 @@ from daskbridge.errors import EnvironmentMismatch, TopologyError
 from .runners import CODE, TWO, run, tasks
 from .server import until
 
-QUIET = {"processes": False, "dashboard_address": None, "n_workers": 1, "threads_per_worker": 2}
+QUIET = {"processes": False, "dashboard_address": "127.0.0.1:0", "n_workers": 1, "threads_per_worker": 2}
 
 
 def where():
@@ -111,7 +111,7 @@ def test_a_worker_without_prefect_is_an_error_before_any_task_runs(api, tmp_path
         "util.find_spec = lambda name, *rest: None if name == 'prefect' else found(name, *rest)\n"
     )
     preload = [str(tmp_path / "hide.py")]
-    bare = {"n_workers": 1, "dashboard_address": None, "preload": preload}
+    bare = {"n_workers": 1, "dashboard_address": "127.0.0.1:0", "preload": preload}
     state = run(DaskTaskRunner(cluster_class=LocalCluster, cluster_kwargs=bare, code=False), where)
     assert state.is_failed()
     with pytest.raises(EnvironmentMismatch, match="has no prefect"):
