@@ -15,7 +15,7 @@ from uuid import uuid4
 from daskbridge.code._archive import write_archive
 from daskbridge.code._manifest import Entry, Manifest
 from daskbridge.node.compress import FORMATS
-from daskbridge.node.install import cache_places, private
+from daskbridge.node.places import cache_places, private
 from daskbridge.settings import setting
 
 if sys.platform != "win32":

@@ -11,9 +11,10 @@ from distributed.diagnostics.plugin import NannyPlugin, WorkerPlugin
 
 from ._travel import Travels
 from .activate import activate, deactivate, import_paths
+from .archive import store
 from .compress import FORMATS
 from .install import open_cache
-from .origin import NAME, receipt, store
+from .origin import NAME, receipt
 from .workplace import enter, leave
 
 if TYPE_CHECKING:

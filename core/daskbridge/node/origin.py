@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import shutil
 import socket
 import time
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from ._travel import Travels
 from .activate import activate, deactivate
-from .compress import CHUNK, FORMATS, form_of, recompress
+from .archive import form_kept, in_gzip, install_from, install_sent, store
+from .compress import CHUNK, FORMATS
 from .gate import Gate
 from .install import open_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from distributed import Scheduler
 
-    from .install import Installed, Source
+    from .install import Installed
     from .unpack import Reference
 
 NAME = "daskbridge-code"
@@ -189,33 +188,12 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         self.stop()
 
     def install_sent(self, upload: str | None, sha256: str) -> Installed:
-        """Install an upload, or without one what the cache or the store has."""
-        if not upload:
-            return self.cache.install(self.reference, store(self.reference))
-        sent = os.path.join(upload, "archive")
-        try:
-            with open(sent, "rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                    msg = "the archive was damaged on its way to the scheduler"
-                    raise RuntimeError(msg)
-            installed = self.cache.install(self.reference, [("driver", lambda: _read(sent))])
-            with self.cache.locked(self.reference["digest"]):
-                os.replace(sent, self.cache.path(self.reference["digest"], "archive"))
-        finally:
-            shutil.rmtree(upload)
-        return installed
+        """Install an upload, or without one what the cache or the store has; blocks."""
+        return install_sent(self.cache, self.reference, upload, sha256)
 
     def install_from(self, archive: str) -> Installed:
-        """Install a file that stays where it is; late nodes of other hosts find a copy in the cache."""
-        installed = self.cache.install(
-            self.reference, [("driver", lambda: _read(archive)), *store(self.reference)]
-        )
-        with self.cache.locked(self.reference["digest"]):
-            kept = self.cache.path(self.reference["digest"], "archive")
-            if not os.path.exists(kept):
-                shutil.copyfile(archive, f"{kept}.part")
-                os.replace(f"{kept}.part", kept)
-        return installed
+        """Install a file that stays where it is; blocks."""
+        return install_from(self.cache, self.reference, archive)
 
     async def chunk(self, digest: str, offset: int, formats: Sequence[str]) -> bytes:
         """Read a piece of the archive, which stays a file: no copy of it is held in memory.
@@ -225,32 +203,15 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         """
         archive = self.cache.path(digest, "archive")
         known = digest in {self.reference["digest"], self.upcoming}
-        if known and self._form(archive) not in formats:
+        if known and form_kept(archive, self.reference) not in formats:
             async with vars(self.scheduler).setdefault(_REPACKING, asyncio.Lock()):
-                archive = await asyncio.to_thread(self._in_gzip, archive)
+                archive = await asyncio.to_thread(in_gzip, archive, self.reference)
         if not known or not os.path.exists(archive):  # noqa: ASYNC240 -- as below
             msg = f"the scheduler has no archive of {digest[:12]}"
             raise RuntimeError(msg)
         with open(archive, "rb") as file:  # noqa: ASYNC230 -- a thread per piece costs more; pools can starve
             file.seek(offset)
             return file.read(CHUNK)
-
-    def _form(self, archive: str) -> str:
-        try:
-            with open(archive, "rb") as file:
-                return form_of(file.read(4))
-        except FileNotFoundError:
-            return self.reference["format"]  # it lies in the store
-
-    def _in_gzip(self, archive: str) -> str:
-        packed = f"{archive}.gz"
-        if not os.path.exists(packed):
-            sources = [("", lambda: _read(archive))] if os.path.exists(archive) else store(self.reference)
-            pieces = chain.from_iterable(get() for _, get in sources)
-            with open(f"{packed}.part", "wb") as file:
-                recompress(pieces, file, "tar.gz")
-            os.replace(f"{packed}.part", packed)
-        return packed
 
     async def report(
         self, receipt: dict[str, Any] | None = None, failure: tuple[str, str] | None = None
@@ -297,30 +258,6 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
                     del self.scheduler.handlers[f"daskbridge_code_{verb}"]
                 self.scheduler.remove_plugin(NAME)
                 Gate.of(self.scheduler, NAME).take_down()
-
-
-def store(reference: Reference) -> list[Source]:
-    """Return the source that the reference's URL is, if this process can read what lies there."""
-    url = reference["url"]
-    return [("store", lambda: _fetch(url))] if url and reference["format"] in FORMATS else []
-
-
-def _fetch(url: str) -> Iterator[bytes]:
-    import fsspec
-
-    try:
-        with fsspec.open(url, "rb") as file:
-            while data := file.read(CHUNK):
-                yield data
-    except Exception as error:  # noqa: BLE001 -- each driver has its own
-        msg = f"{type(error).__name__} while reading the store"  # its text may hold the URL's credentials
-        raise OSError(msg) from None
-
-
-def _read(path: str) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        while data := file.read(CHUNK):
-            yield data
 
 
 def receipt(reference: Reference, installed: Installed, start: float) -> dict[str, Any]:
