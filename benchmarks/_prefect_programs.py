@@ -43,8 +43,12 @@ class Server:
     environment: dict[str, str]
 
     def run(self, case: Case, python: str) -> dict[str, Any]:
-        """Run a case as a fresh process; return its figures. Raises SystemExit if it fails."""
-        command = [python, str(FLOW), case.runner, *map(str, (case.tasks, case.rounds, WORKERS, self.pid))]
+        """Run a case as a fresh process; return its figures."""
+        return self.play(python, FLOW, case.runner, *map(str, (case.tasks, case.rounds, WORKERS, self.pid)))
+
+    def play(self, python: str, program: Path, *arguments: str) -> dict[str, Any]:
+        """Run a program; return the JSON of its last such line. Raises SystemExit if it fails."""
+        command = [python, str(program), *arguments]
         done = subprocess.run(  # noqa: S603 -- a program of these benchmarks
             command, env=self.environment, capture_output=True, text=True, timeout=LIMIT, check=False
         )
