@@ -51,9 +51,11 @@ class Watch:
 
         One that did not notice may have results that were computed without this run's code.
         """
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
+        going_on = set(self._tasks)
+        while going_on:  # wait_for() may swallow a cancel that comes together with its answer
+            for task in going_on:
+                task.cancel()
+            going_on = (await asyncio.wait(going_on, timeout=LOOK))[1]
         if self.verdict is None and not self._stopped and not self._connection.ended:
             self.verdict = await self._lost(by_connection=error is not None and _by_connection(error))
 
