@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
 
     from tornado.ioloop import IOLoop
@@ -18,6 +21,8 @@ T = TypeVar("T")
 
 #: Seconds between two looks at a thread that ends.
 LOOK = 0.005
+#: Seconds for which a fork waits for this thread, and it for the fork.
+STILL = 1.0
 
 
 class _Unawaited(ThreadPoolExecutor):
@@ -41,6 +46,9 @@ class LoopThread:
     _lock = threading.Lock()
     _current: LoopThread | None = None
     _users = 0
+    #: Threads that have ended for Python; the system may not be through with them.
+    _ended: ClassVar[set[int | None]] = set()
+    _go_on = threading.Event()
 
     def __init__(self) -> None:
         self.ioloop: IOLoop
@@ -82,10 +90,37 @@ class LoopThread:
     def forget(cls) -> None:
         """Start afresh in a forked child: the thread is not there, and the lock may be held for ever."""
         cls._lock, cls._current, cls._users = threading.Lock(), None, 0
+        cls._ended = set()
+
+    @classmethod
+    def be_still(cls) -> None:
+        """Let this thread do nothing while a child is made, which would never get what it holds of locks.
+
+        OpenSSL has some of which a fork knows nothing. A thread may hold one at its very end, too, when it is
+        gone for Python.
+        """
+        current, end = cls._current, time.monotonic() + STILL
+        if current is not None and not current.here():
+            still, cls._go_on = threading.Event(), threading.Event()
+            with suppress(RuntimeError):  # the loop has just ended
+                current.call(_wait, still, cls._go_on)
+                still.wait(STILL)
+        while any(map(_there, cls._ended)) and time.monotonic() < end:
+            time.sleep(0.001)
+        cls._ended.clear()
+
+    @classmethod
+    def go_on(cls) -> None:
+        """Let it go on in the parent."""
+        cls._go_on.set()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine on the loop, from another thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function on the loop, from another thread; don't wait for it."""
+        self._loop.call_soon_threadsafe(function, *arguments)
 
     def here(self) -> bool:
         """Tell whether the caller runs in this thread."""
@@ -93,7 +128,8 @@ class LoopThread:
 
     def end(self) -> threading.Thread:
         """End the loop; return its thread, which then ends, too."""
-        self._loop.call_soon_threadsafe(self._end.set)
+        self.call(self._end.set)
+        self._ended.add(self._thread.native_id)
         return self._thread
 
     @classmethod
@@ -118,4 +154,15 @@ class LoopThread:
         asyncio.run(main())
 
 
-os.register_at_fork(after_in_child=LoopThread.forget)
+def _there(thread: int | None) -> bool:
+    return Path(f"/proc/self/task/{thread}").exists()
+
+
+def _wait(still: threading.Event, go_on: threading.Event) -> None:
+    still.set()
+    go_on.wait(STILL)
+
+
+os.register_at_fork(
+    before=LoopThread.be_still, after_in_parent=LoopThread.go_on, after_in_child=LoopThread.forget
+)
