@@ -64,6 +64,9 @@ STORY = """
             told["pids"] = nodes()
             told["steps"] = [step.name for step in cluster.timeline]
         told["all_steps"] = [step.name for step in cluster.timeline]
+        for thread in threading.enumerate():
+            if thread.name == "daskbridge-call":
+                thread.join(10)  # it has given its result, and is just ending
         names = [thread.name for thread in threading.enumerate()]
         told["threads"] = [name for name in names if "daskbridge" in name or "IO loop" in name]
         import dask.config
