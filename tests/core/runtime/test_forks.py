@@ -12,8 +12,7 @@ from daskbridge.runtime._loop import LoopThread
 
 async def busy():
     while True:
-        for _ in range(20):
-            ssl.create_default_context()
+        ssl.create_default_context()
         await asyncio.sleep(0)
 
 LoopThread.acquire().submit(busy())
