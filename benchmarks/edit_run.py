@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from _machine import clean_environment, compile_packages, describe, load
 from _measured import check_accounts, measure
+from _promise import Promise
+from _rounds import interleave
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,21 +110,19 @@ def main() -> int:
     given = parser.parse_args()
     for line in (*describe().values(), compile_packages(), check_accounts()):
         print(line)
-    found: dict[str, list[Edit]] = {program: [] for program in PROGRAMS}
-    for number in range(given.rounds):
-        for program in list(PROGRAMS)[:: -1 if number % 2 else 1]:
-            found[program] += run(program, given.workers, given.edits, given.files)
+    runs = interleave(
+        list(PROGRAMS), given.rounds, lambda program: run(program, given.workers, given.edits, given.files)
+    )
+    found = {program: [edit for edits in each for edit in edits] for program, each in runs.items()}
     measured = f"{given.workers} workers, {given.rounds} rounds of {given.edits} edits"
     print(f"\none of {given.files + 1} files edited until all workers gave the new result: {measured}")
     for program, edits in found.items():
         show(program, edits)
     ours, peer = (median(edit.wall for edit in edits) for edits in found.values())
-    kept = peer / ours >= PROMISED
-    print(
-        f"\n{peer / ours:.1f} times as fast; {PROMISED:g} times is promised: {'kept' if kept else 'MISSED'}"
-    )
+    promise = Promise("", "times as fast", peer / ours, PROMISED, at_least=True)
+    print(f"\n{promise}")
     print(f"load after: {load()}")
-    return 0 if kept else 1
+    return 0 if promise.kept else 1
 
 
 def run(program: str, workers: int, edits: int, files: int) -> list[Edit]:

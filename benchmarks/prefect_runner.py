@@ -15,13 +15,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from _machine import compile_packages, describe, load
 from _prefect_programs import Case, has_peer, serving
+from _promise import Promise
+from _rounds import interleave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,25 +37,6 @@ GROWTH, KIB = 1.25, 2.0
 MEMORY_ROUNDS, SETTLED = 10, 3
 
 Runs = dict[Case, list[dict[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Promise:
-    """Say what was promised and what was found."""
-
-    text: str
-    found: float
-    bound: float
-
-    @property
-    def kept(self) -> bool:
-        """Tell whether it holds."""
-        return self.found <= self.bound
-
-    def __str__(self) -> str:
-        return (
-            f"{'kept  ' if self.kept else 'BROKEN'} {self.text}: {self.found:.2f} (at most {self.bound:.2f})"
-        )
 
 
 def main() -> int:
@@ -91,17 +74,17 @@ def main() -> int:
 
 def measure(runners: list[str], tasks: list[int], rounds: int, peer: str, memory: int) -> tuple[Runs, Runs]:
     """Run every case once in each round; then, for ours, what memory takes."""
-    runs: Runs = {Case(runner, number): [] for number in tasks for runner in runners}
     kept: Runs = {}
     with serving() as server:
+
+        def run(case: Case) -> dict[str, Any]:
+            figures = server.run(case, peer if case.runner == PEER else sys.executable)
+            if figures["completed"] != case.tasks:
+                raise SystemExit(f"{case}: the API knows {figures['completed']} completed task runs")
+            return figures
+
         server.run(Case(THREADS, max(tasks)), sys.executable)  # a new server's first tasks cost it more
-        for number in range(rounds):
-            for case in list(runs)[:: -1 if number % 2 else 1]:
-                sys.stderr.write(f"round {number + 1}: {case.runner}, {case.tasks} tasks\n")
-                figures = server.run(case, peer if case.runner == PEER else sys.executable)
-                if figures["completed"] != case.tasks:
-                    raise SystemExit(f"{case}: the API knows {figures['completed']} completed task runs")
-                runs[case].append(figures)
+        runs = interleave([Case(runner, number) for number in tasks for runner in runners], rounds, run)
         if memory:
             case = Case(OURS, memory // MEMORY_ROUNDS, MEMORY_ROUNDS)
             kept[case] = [server.run(case, sys.executable)]
@@ -134,24 +117,26 @@ def promises(runs: Runs, memory: Runs) -> Iterator[Promise]:
     """Compare what was found with what was promised."""
     numbers = sorted({case.tasks for case in runs})
     for number in numbers:
-        ours = total(runs, Case(OURS, number))
+        row, ours = f"{number} tasks", total(runs, Case(OURS, number))
         if Case(PEER, number) in runs:
-            text = f"{number} tasks, CPU of flow and nodes: a part of {PEER}'s"
+            text = f"CPU of flow and nodes: a part of {PEER}'s"
             both = (total(runs, Case(runner, number), "client", "nodes") for runner in (OURS, PEER))
-            yield Promise(text, next(both) / next(both), 1 / LIGHTER)
+            yield Promise(row, text, next(both) / next(both), 1 / LIGHTER, at_least=False)
         threads = total(runs, Case(THREADS, number))
-        yield Promise(f"{number} tasks, CPU: times {THREADS}'s", ours / threads, THREADS_TIMES)
+        yield Promise(row, f"CPU: times {THREADS}'s", ours / threads, THREADS_TIMES, at_least=False)
         submit = median(each_ms(Case(OURS, number), each, "submit") for each in runs[Case(OURS, number)])
-        yield Promise(f"{number} tasks: ms of the flow's thread for each submit", submit, SUBMIT)
+        yield Promise(row, "flow's thread for each submit", submit, SUBMIT, at_least=False, unit="ms")
     if len(numbers) > 1:
         grown = total(runs, Case(OURS, numbers[-1])) / total(runs, Case(OURS, numbers[0]))
-        yield Promise(f"CPU of a task, {numbers[-1]} against {numbers[0]} tasks", grown, GROWTH)
+        text = f"CPU of a task, {numbers[-1]} against {numbers[0]} tasks"
+        yield Promise("", text, grown, GROWTH, at_least=False)
     for case, [figures] in memory.items():
         sizes = figures["memory"]
         later = case.tasks * (case.rounds - SETTLED)
         for place, name in enumerate(("the flow's process", "the scheduler")):
             grown = (sizes[-1][place] - sizes[SETTLED - 1][place]) * 1024 / later
-            yield Promise(f"{case.tasks * case.rounds} tasks: KiB for each that stay in {name}", grown, KIB)
+            row = f"{case.tasks * case.rounds} tasks"
+            yield Promise(row, f"stay of each in {name}", grown, KIB, at_least=False, unit="KiB")
 
 
 if __name__ == "__main__":

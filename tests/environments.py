@@ -6,17 +6,29 @@ import os
 import subprocess
 import sys
 import time
+import venv
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import distributed
 from distributed import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 #: Seconds in which a node must be there.
 LONG = 60
+
+
+def driver_without(home: Path, *parts: str) -> Path:
+    """Make an environment that has what the driver has, but for what has one of these parts in its name."""
+    venv.create(home, symlinks=True)
+    [theirs] = home.glob("lib/python*/site-packages")
+    for found in Path(distributed.__file__).parents[1].iterdir():
+        if found.suffix != ".pth" and not any(part in found.name for part in parts):
+            (theirs / found.name).symlink_to(found)
+    return home / "bin" / "python"
 
 
 def distribution(directory: Path, name: str, version: str, *modules: str) -> str:

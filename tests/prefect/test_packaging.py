@@ -9,9 +9,9 @@ import sys
 from email import message_from_bytes
 from importlib import import_module
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
+from tests.wheels import built
 
 ROOT = Path(__file__).parents[2]
 ADAPTER = ROOT / "adapters" / "prefect"
@@ -20,19 +20,8 @@ MODULES = sorted(path.stem for path in ADAPTER.glob("daskbridge_prefect/_[a-z]*.
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    """Build the wheel of a project; return its files and the name of its directory of metadata."""
-
-    def built(project):
-        target = tmp_path_factory.mktemp("wheel")
-        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", target]
-        subprocess.run(command, cwd=project, check=True, capture_output=True)
-        (wheel,) = target.glob("*.whl")
-        with ZipFile(wheel) as archive:
-            files = {name: archive.read(name) for name in archive.namelist()}
-        (info,) = {name.partition("/")[0] for name in files if ".dist-info/" in name}
-        return files, info
-
-    return built
+    """Build the wheel of a project, as :func:`tests.wheels.built` does."""
+    return lambda project: built(project, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")

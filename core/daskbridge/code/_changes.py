@@ -23,11 +23,13 @@ def changes(old: CodeBundle, new: CodeBundle) -> str:
     ...         changes(old, new)
     'changed: helper.py; added: more.py'
     """
-    before, after = ({entry.path: entry for entry in each.manifest.entries} for each in (old, new))
+    from daskbridge.code._difference import difference
+
+    found = difference(old.manifest, new.manifest)
     kinds = {
-        "changed": [path for path, entry in after.items() if before.get(path, entry) != entry],
-        "added": [path for path in after if path not in before],
-        "removed": [path for path in before if path not in after],
+        "changed": [change.before.path for change in found.changed],
+        "added": [entry.path for entry in found.added],
+        "removed": [entry.path for entry in found.removed],
     }
     if old.sys_path != new.sys_path:
         kinds["nodes import from"] = list(new.sys_path)

@@ -11,6 +11,7 @@ from distributed.protocol.pickle import dumps
 
 from ._travel import Travels
 from .activate import exchange
+from .archive import install_from, install_sent
 from .code import DownloadCodeBundleWorkerPlugin
 from .gate import Gate
 from .origin import NAME, DownloadCodeBundleSchedulerPlugin
@@ -77,9 +78,10 @@ class NextCode(Travels, SchedulerPlugin):
         """Install what was sent, or what lies on this host: nothing imports from it yet."""
         fresh, archive = self.fresh, self.archive
         if archive is not None:
-            self.tree = await asyncio.to_thread(fresh.install_from, archive)
+            self.tree = await asyncio.to_thread(install_from, fresh.cache, fresh.reference, archive)
         else:
-            self.tree = await asyncio.to_thread(fresh.install_sent, fresh.uploads.pop(user, None), sha256)
+            upload = fresh.uploads.pop(user, None)
+            self.tree = await asyncio.to_thread(install_sent, fresh.cache, fresh.reference, upload, sha256)
 
     async def exchange(self, timeout: float) -> int:
         """Make this the code of all nodes, and the workers leave; return how many there were.

@@ -73,7 +73,8 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         self.serve()
         if self.archive is not None and self.installed is None:
             start = time.monotonic()
-            self._use(await asyncio.to_thread(self.install_from, self.archive), start)
+            installed = await asyncio.to_thread(install_from, self.cache, self.reference, self.archive)
+            self._use(installed, start)
 
     async def stand_by(self, scheduler: Scheduler) -> None:
         """Be ready to take uploads; nobody is served yet."""
@@ -162,7 +163,8 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         start = time.monotonic()
         async with self.lock:
             holder: Any = self.scheduler.plugins[NAME]  # the call may have come to the one before
-            installed = await asyncio.to_thread(self.install_sent, holder.uploads.pop(user, None), sha256)
+            upload = holder.uploads.pop(user, None)
+            installed = await asyncio.to_thread(install_sent, self.cache, self.reference, upload, sha256)
             holder._use(installed, start)  # noqa: SLF001 -- of this class, from this or another source text
 
     def _use(self, installed: Installed, start: float) -> None:
@@ -186,14 +188,6 @@ class DownloadCodeBundleSchedulerPlugin(Travels, SchedulerPlugin):
         if installed is not None:
             os.close(installed.lease)
         self.stop()
-
-    def install_sent(self, upload: str | None, sha256: str) -> Installed:
-        """Install an upload, or without one what the cache or the store has; blocks."""
-        return install_sent(self.cache, self.reference, upload, sha256)
-
-    def install_from(self, archive: str) -> Installed:
-        """Install a file that stays where it is; blocks."""
-        return install_from(self.cache, self.reference, archive)
 
     async def chunk(self, digest: str, offset: int, formats: Sequence[str]) -> bytes:
         """Read a piece of the archive, which stays a file: no copy of it is held in memory.

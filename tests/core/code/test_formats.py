@@ -6,12 +6,10 @@ import asyncio
 import os
 import random
 import subprocess
-import venv
-from pathlib import Path
 
-import distributed
 import pytest
 from distributed import Client
+from tests.environments import driver_without
 
 from daskbridge.code import CodeSpec, build_bundle, publish, sync_code
 from daskbridge.node.compress import FORMATS
@@ -25,22 +23,12 @@ pytestmark = pytest.mark.skipif("tar.zst" not in FORMATS, reason="the driver's P
 TEXT = random.Random(0).randbytes(3 << 20).hex()  # noqa: S311 -- no secret
 
 
-def environment(home, *without):
-    """Make an environment that has what the driver has, but for some packages."""
-    venv.create(home, symlinks=True)
-    [theirs] = home.glob("lib/python*/site-packages")
-    for found in Path(distributed.__file__).parents[1].iterdir():
-        if not found.name.startswith(without) and found.suffix != ".pth":
-            (theirs / found.name).symlink_to(found)
-    return home / "bin/python"
-
-
 @pytest.fixture(scope="module")
 def pythons(tmp_path_factory):
     home = tmp_path_factory.mktemp("environments")
     return {
-        "zstd": environment(home / "zstd", "daskbridge"),
-        "gzip": environment(home / "gzip", "daskbridge", "backports"),
+        "zstd": driver_without(home / "zstd", "daskbridge"),
+        "gzip": driver_without(home / "gzip", "daskbridge", "backports"),
     }
 
 

@@ -8,12 +8,11 @@ import signal
 import subprocess
 import sys
 import textwrap
-import venv
 from pathlib import Path
 
-import distributed
 import pytest
 from distributed import Client
+from tests.environments import driver_without
 
 from daskbridge.code import CodeSpec, Root, build_bundle, receipts, sync_code
 
@@ -45,13 +44,7 @@ PATIENCE = 60
 @pytest.fixture(scope="module")
 def python(tmp_path_factory):
     """Make an environment that has what the driver has, but no daskbridge."""
-    home = tmp_path_factory.mktemp("nodes") / "env"
-    venv.create(home, symlinks=True)
-    [theirs] = home.glob("lib/python*/site-packages")
-    for found in Path(distributed.__file__).parents[1].iterdir():
-        if "daskbridge" not in found.name and found.suffix != ".pth":
-            (theirs / found.name).symlink_to(found)
-    return home / "bin" / "python"
+    return driver_without(tmp_path_factory.mktemp("nodes") / "env", "daskbridge")
 
 
 class Host:
