@@ -12,7 +12,7 @@ from prefect.futures import PrefectTaskRunFuture
 from prefect.states import Crashed
 
 from daskbridge.errors import ClusterLost
-from daskbridge_prefect._runner_travel import node_module
+from daskbridge.plugins import node_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
     from prefect.futures import PrefectFuture
 
+#: As nodes know it: Dask sends by name.
+_worker = node_module("daskbridge_prefect._node.worker")
 R = TypeVar("R")
 #: Seconds between two looks for what should end a wait, such as a flow's timeout in another thread.
 LOOK = 1.0
@@ -126,7 +128,7 @@ class DaskFuture(PrefectTaskRunFuture[R]):
             dask, packed = self.dask, self._packed
         if dask is not None:
             return dask
-        return node_module("_runner_worker").Sent(packed or cloudpickle.dumps(self.unpacked()))
+        return _worker.Sent(packed or cloudpickle.dumps(self.unpacked()))
 
     def unpacked(self) -> State[R]:
         """Return the final state as far as it is here, maybe without its result."""

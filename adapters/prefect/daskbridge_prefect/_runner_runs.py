@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.states import AwaitingRetry, Cancelled
 
+from daskbridge.plugins import node_module
 from daskbridge_prefect._runner_future import DaskFuture, crashed
 from daskbridge_prefect._runner_retries import Job, delay_before, delays_left, may_retry
-from daskbridge_prefect._runner_travel import node_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 GRACE = 2.0
 
 logger = logging.getLogger("daskbridge.prefect")
+#: As nodes know it: Dask sends by name what is of it.
+_worker = node_module("daskbridge_prefect._node.worker")
 
 
 class Runs:
@@ -103,7 +105,7 @@ class Runs:
         given = [
             each.upstream() if isinstance(each, DaskFuture) else _waited_for(each) for each in job.upstream
         ]
-        run = node_module("_runner_worker").run
+        run = _worker.run
         dask = self._client.submit(run, job.attempt, key, *given, key=key, pure=False, **job.options)
         job.dask = job.future.dask = dask
         dask.add_done_callback(lambda done: self._inbox.put((self._done, (job.run, done))))
@@ -137,7 +139,7 @@ class Runs:
             return
         if dask.status == "finished":
             found = dask.result()
-            if isinstance(found, node_module("_runner_worker").Lost):
+            if isinstance(found, _worker.Lost):
                 self._died(job) if found.run == run else self._again_after(job, found.run)
             else:
                 self._end(job, found)
@@ -243,4 +245,4 @@ def _waited_for(future: PrefectFuture[Any]) -> Any:  # noqa: ANN401 -- a state t
     import cloudpickle
 
     future.wait()
-    return node_module("_runner_worker").Sent(cloudpickle.dumps(future.state))
+    return _worker.Sent(cloudpickle.dumps(future.state))

@@ -13,15 +13,12 @@ import cloudpickle
 from prefect.context import FlowRunContext, SettingsContext
 
 from daskbridge.errors import ClusterLost, EnvironmentMismatch
-from daskbridge_prefect._runner_call import pack_call
-from daskbridge_prefect._runner_context import pack_flow
+from daskbridge.plugins import node_module
 from daskbridge_prefect._runner_future import DaskFuture
 from daskbridge_prefect._runner_options import options_of
 from daskbridge_prefect._runner_report import Report
 from daskbridge_prefect._runner_retries import Job
 from daskbridge_prefect._runner_runs import Runs
-from daskbridge_prefect._runner_scheduler import KEEP
-from daskbridge_prefect._runner_travel import node_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,6 +33,12 @@ if TYPE_CHECKING:
     from daskbridge import Cluster
     from daskbridge_prefect._runner_arguments import Arguments
 
+#: As nodes know them: Dask sends by name.
+_call = node_module("daskbridge_prefect._node.call")
+_context = node_module("daskbridge_prefect._node.context")
+_nested = node_module("daskbridge_prefect._node.nested")
+_scheduler = node_module("daskbridge_prefect._node.scheduler")
+_worker = node_module("daskbridge_prefect._node.worker")
 #: A pickled task of at most so many bytes travels with each of its runs, a larger one once to each worker.
 SMALL_TASK = 16 * 1024
 #: Set to 1, it leaves everything to Prefect's own ways, as where a version of it knows no others.
@@ -92,11 +95,9 @@ class Session:
         """Pack a call and hand it to the cluster."""
         run = uuid4()
         options = options_of(task, self._groups)
-        call, upstream = pack_call(task, run, parameters, wait_for, dependencies)
+        call, upstream = _call.pack_call(task, run, parameters, wait_for, dependencies)
         plain = os.environ.get(PLAIN) == "1"
-        attempt = node_module("_runner_worker").Attempt(
-            self.topic, str(run), self._context(), self._task(task), call, plain=plain
-        )
+        attempt = _worker.Attempt(self.topic, str(run), self._context(), self._task(task), call, plain=plain)
         future: DaskFuture[Any] = DaskFuture(run, self.runs.cancel)
         self.runs.start(Job(str(run), task, attempt, upstream, options, future))
         return future
@@ -117,8 +118,8 @@ class Session:
 
     def _equip(self, stack: ExitStack, *, exclusive: bool) -> None:
         """Make scheduler and workers, present and later ones, ready for task runs."""
-        scheduler = node_module("_runner_scheduler").RunsOnScheduler(self.topic, self.client.id)
-        worker = node_module("_runner_worker").RunsOnWorker(self.topic)
+        scheduler = _scheduler.RunsOnScheduler(self.topic, self.client.id)
+        worker = _worker.RunsOnWorker(self.topic)
         self.client.register_plugin(scheduler, name=self.topic)  # it goes with this client
         try:
             self.client.register_plugin(worker, name=self.topic)
@@ -134,7 +135,7 @@ class Session:
         for known, digest in self._packed:
             if known[0] is here[0] and known[1] is here[1]:
                 return digest
-        digest = self._keep(pack_flow(node_module("_runner_nested").NodeRunner()))
+        digest = self._keep(_context.pack_flow(_nested.NodeRunner()))
         self._packed.append((here, digest))
         return digest
 
@@ -151,7 +152,7 @@ class Session:
         digest = hashlib.sha256(blob).hexdigest()
 
         async def keep() -> None:
-            await getattr(self.client.scheduler, KEEP)(topic=self.topic, digest=digest, blob=blob)
+            await getattr(self.client.scheduler, _scheduler.KEEP)(topic=self.topic, digest=digest, blob=blob)
 
         self.client.sync(keep)
         return digest

@@ -38,18 +38,18 @@ def preload() -> None:
     from tornado import netutil
     from tornado.platform import asyncio  # noqa: F401 -- as well
 
+    from daskbridge._node_source import already_here
     from daskbridge.cluster import (  # noqa: F401 -- as well
         local_dashboard,
         local_node,
         local_orders,
         local_worker,
     )
-    from daskbridge.node._travel import arrived
 
     for role in ("scheduler", "worker"):
         for route in dask.config.get(f"distributed.{role}.http.routes"):
             import_module(route)
-    arrived()  # what travels as source is here already
+    already_here("daskbridge.node")  # what travels as source is here already
     get_versions()  # it asks the system by a program of its own, once in a process and those forked from it
     certificates = getattr(netutil, "_client_ssl_defaults", None)
     if callable(certificates):

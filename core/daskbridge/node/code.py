@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from distributed.diagnostics.plugin import NannyPlugin, WorkerPlugin
 
-from ._travel import Travels
+from . import Travels
 from .activate import activate, deactivate, import_paths
 from .archive import store
 from .compress import FORMATS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol.pickle import dumps
 
-from ._travel import Travels
+from . import Travels
 from .activate import exchange
 from .archive import install_from, install_sent
 from .code import DownloadCodeBundleWorkerPlugin

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from ._travel import Travels
+from . import Travels
 from .environment import breaking, comparable, differences
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
 
-from ._travel import Travels
+from . import Travels
 from .guard import TOPIC
 
 if TYPE_CHECKING:

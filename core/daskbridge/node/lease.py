@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from ._travel import Travels
+from . import Travels
 from .guard import TOPIC
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from ._travel import Travels
+from . import Travels
 
 if TYPE_CHECKING:
     from distributed import Worker

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from ._travel import Travels
+from . import Travels
 from .activate import activate, deactivate
 from .archive import form_kept, in_gzip, install_from, install_sent, store
 from .compress import CHUNK, FORMATS

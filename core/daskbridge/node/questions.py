@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from ._travel import Travels
+from . import Travels
 from .installed import locate
 
 if TYPE_CHECKING:

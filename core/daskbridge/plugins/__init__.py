@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from daskbridge._lazy import lazy
 
 if TYPE_CHECKING:
+    from daskbridge._node_source import node_module
+    from daskbridge._travel import Travels
     from daskbridge.plugins._facade import Plugins, plugins
     from daskbridge.plugins._provisioner import ClusterHandle, ClusterRef, Provisioner
     from daskbridge.plugins._spec import API_VERSION, hookimpl
@@ -35,8 +37,10 @@ __all__ = [
     "Serializer",
     "Step",
     "Target",
+    "Travels",
     "hookimpl",
     "lazy",
+    "node_module",
     "plugins",
 ]
 
@@ -45,5 +49,6 @@ __getattr__, __dir__ = lazy(
     dict.fromkeys(__all__, "daskbridge.plugins._types")
     | dict.fromkeys(["ClusterHandle", "ClusterRef", "Provisioner"], "daskbridge.plugins._provisioner")
     | dict.fromkeys(["API_VERSION", "hookimpl"], "daskbridge.plugins._spec")
-    | dict.fromkeys(["Plugins", "plugins"], "daskbridge.plugins._facade"),
+    | dict.fromkeys(["Plugins", "plugins"], "daskbridge.plugins._facade")
+    | {"Travels": "daskbridge._travel", "node_module": "daskbridge._node_source"},
 )

@@ -14,7 +14,7 @@ from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import BaseAnnotation
 from prefect.utilities.engine import collect_task_run_inputs_sync
 
-from ._runner_context import own_context
+from .context import own_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from distributed import get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from ._runner_scheduler import BEGIN, FETCH, TELL, Travels
+from . import Travels
+from .scheduler import BEGIN, FETCH, TELL
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -49,7 +50,7 @@ class RunsOnWorker(Travels, WorkerPlugin):
 
 
 def _warm() -> None:
-    from . import _runner_task  # noqa: F401 -- for its imports
+    from . import task  # noqa: F401 -- for its imports
 
 
 def _outboxes(worker: Worker) -> dict[str, Outbox]:
@@ -101,7 +102,7 @@ def run(attempt: Attempt, key: str, *upstream: Any) -> Any:  # noqa: ANN401 -- a
     if outbox is None:
         msg = f"worker {get_worker().name} has not been made ready for the tasks of this flow run"
         raise RuntimeError(msg)
-    from ._runner_task import run_attempt
+    from .task import run_attempt
 
     return run_attempt(attempt, key, upstream, outbox)
 

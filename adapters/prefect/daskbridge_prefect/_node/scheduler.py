@@ -6,10 +6,11 @@ This module travels: it uses the standard library and ``distributed`` only.
 from __future__ import annotations
 
 import pickle
-import sys
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import SchedulerPlugin
+
+from . import Travels
 
 if TYPE_CHECKING:
     from distributed import Scheduler
@@ -18,22 +19,6 @@ BEGIN = "daskbridge_prefect_begin"
 KEEP = "daskbridge_prefect_keep"
 FETCH = "daskbridge_prefect_fetch"
 TELL = "daskbridge-prefect-tell"
-
-
-class Travels:
-    """Make instances of a subclass unpickle on nodes: the package's text goes with them."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        package = sys.modules[__name__.rpartition(".")[0]]
-        scope = {
-            "boot": package.BOOT,
-            "name": package.__name__,
-            "sources": package.SOURCES,
-            "module": type(self).__module__.rpartition(".")[2],
-            "cls": type(self).__name__,
-            "state": self.__dict__,
-        }
-        return eval, ("(exec(boot), load(name, sources, module, cls, state))[1]", scope)
 
 
 class RunsOnScheduler(Travels, SchedulerPlugin):

@@ -20,7 +20,7 @@ from prefect.settings import get_current_settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._runner_worker import Outbox
+    from .worker import Outbox
 
 #: Who hears it, in the context of a task run.
 post: ContextVar[Post | None] = ContextVar("daskbridge_prefect_post", default=None)

@@ -17,8 +17,8 @@ from prefect.futures import PrefectTaskRunFuture
 from prefect.states import Crashed
 from prefect.task_runners import TaskRunner
 
-from ._runner_call import pack_call
-from ._runner_worker import Attempt, Lost, Sent, run
+from .call import pack_call
+from .worker import Attempt, Lost, Sent, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import RunInput, State
     from prefect.futures import PrefectFuture
 
-    from ._runner_worker import Outbox
+    from .worker import Outbox
 
 R = TypeVar("R")
 #: Seconds between two looks for what should end a wait.
@@ -107,7 +107,7 @@ class NodeRunner(TaskRunner[NestedFuture[Any]]):
         dependencies: dict[str, set[RunInput]] | None = None,
     ) -> NestedFuture[Any]:
         """Submit a task to the cluster that this one runs on."""
-        from ._runner_task import current
+        from .task import current
 
         found = current.get()
         if found is None:

@@ -20,15 +20,15 @@ from dask.sizeof import sizeof
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.task_engine import run_task_async, run_task_sync
 
-from ._runner_context import FlowOnWorker
-from ._runner_loop import run_on_loop
-from ._runner_post import Post, listening, post
-from ._runner_worker import Lost, Sent
+from .context import FlowOnWorker
+from .loop import run_on_loop
+from .post import Post, listening, post
+from .worker import Lost, Sent
 
 if TYPE_CHECKING:
     from prefect import Task
 
-    from ._runner_worker import Attempt, Outbox
+    from .worker import Attempt, Outbox
 
 #: A state of at most so many bytes goes to the flow's process with the news that the run has ended.
 SMALL = 64 * 1024
