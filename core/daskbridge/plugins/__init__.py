@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from daskbridge._node_source import node_module
     from daskbridge._travel import Travels
     from daskbridge.plugins._facade import Plugins, plugins
+    from daskbridge.plugins._orchestrator import Orchestrator
     from daskbridge.plugins._provisioner import ClusterHandle, ClusterRef, Provisioner
     from daskbridge.plugins._spec import API_VERSION, hookimpl
     from daskbridge.plugins._types import (
         ClusterPlugin,
         Equipment,
-        Orchestrator,
         PluginInfo,
         Run,
         Serializer,
@@ -47,6 +47,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     dict.fromkeys(__all__, "daskbridge.plugins._types")
+    | {"Orchestrator": "daskbridge.plugins._orchestrator"}
     | dict.fromkeys(["ClusterHandle", "ClusterRef", "Provisioner"], "daskbridge.plugins._provisioner")
     | dict.fromkeys(["API_VERSION", "hookimpl"], "daskbridge.plugins._spec")
     | dict.fromkeys(["Plugins", "plugins"], "daskbridge.plugins._facade")
