@@ -11,6 +11,8 @@ from textwrap import dedent
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 BLOCK = re.compile(r"(?ms)^(?P<indent> *)```python(?P<flag>[^\n]*)\n(?P<code>.*?)^(?P=indent)```$")
+#: The first line of a block that is a file of its own.
+FILE = re.compile(r"# ([\w/]+\.py)\n")
 #: What a block's flag says: who runs it. A block without a flag is run in the core's own environment.
 FLAGS = {
     "notest": "nobody: its first line gives the reason",
@@ -32,12 +34,25 @@ def blocks(page: str) -> list[tuple[str, str, int]]:
 
 
 def script(page: str, flag: str = "") -> str:
-    """Return the page's code with that flag at its own line numbers: a traceback points into the page."""
+    """Return the page's code with that flag at its own line numbers: a traceback points into the page.
+
+    Modules of packages are left out: they run where they are imported.
+    """
     lines = [""] * (page.count("\n") + 1)
     for found, code, above in blocks(page):
-        if found == flag:
+        file = FILE.match(code)
+        if found == flag and not (file and "/" in file[1]):
             lines[above : above + code.count("\n")] = code.splitlines()
     return "\n".join(lines)
+
+
+def write_files(page: str, directory: Path, flag: str = "") -> None:
+    """Write the files that a page shows with that flag."""
+    for found, code, _ in blocks(page):
+        if found == flag and (file := FILE.match(code)):
+            path = directory / file[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(code)
 
 
 def run(path: Path, cwd: Path, seconds: int) -> None:

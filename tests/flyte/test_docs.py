@@ -7,7 +7,7 @@ import re
 import flyte
 import pytest
 from daskbridge_flyte import Dask, Resources, WorkerGroup
-from tests.pages import DOCUMENTS, ROOT, blocks, run, script
+from tests.pages import DOCUMENTS, ROOT, run, script, write_files
 
 from daskbridge.cluster import ClusterRef
 
@@ -22,9 +22,7 @@ INDENTED = re.compile(r"(?m)^    (?P<command>flyte run --local [^#\n]+)")
 def page(request, tmp_path):
     """Give a page's text; the files that it shows are written."""
     text = request.param.read_text("utf-8")
-    for flag, code, _ in blocks(text):
-        if flag == "flyte" and (name := re.match(r"# (\w+\.py)\n", code)):
-            (tmp_path / name[1]).write_text(code)
+    write_files(text, tmp_path, "flyte")
     return text
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from tests.pages import DOCUMENTS, ROOT, blocks, run, script
+from tests.pages import DOCUMENTS, ROOT, run, script, write_files
 
 PAGES = [page for page in DOCUMENTS if script(page.read_text("utf-8"), "prefect").strip()]
 
@@ -13,9 +11,7 @@ PAGES = [page for page in DOCUMENTS if script(page.read_text("utf-8"), "prefect"
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, server, monkeypatch):
     text = page.read_text("utf-8")
-    for flag, code, _ in blocks(text):
-        if flag == "prefect" and (name := re.match(r"# (\w+\.py)\n", code)):
-            (tmp_path / name[1]).write_text(code)
+    write_files(text, tmp_path, "prefect")
     path = tmp_path / "page.py"
     path.write_text(script(text, "prefect"))
     for name, value in server.environ.items():

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.pages import DOCUMENTS, ROOT, run, script
+from tests.pages import DOCUMENTS, ROOT, run, script, write_files
 
 import daskbridge
 
@@ -26,8 +26,10 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
+    text = page.read_text("utf-8")
+    write_files(text, tmp_path)
     path = tmp_path / f"{page.stem.lower().replace('-', '_')}.py"
-    path.write_text(script(page.read_text("utf-8")))
+    path.write_text(script(text))
 
     run(path, tmp_path, seconds=100)
 
