@@ -31,9 +31,8 @@ def wheel(build):
 
 def test_it_holds_the_package_and_the_plugin_and_nothing_else(wheel):
     files, info = wheel
-    package = {
-        f"daskbridge_prefect/{path.name}" for path in ADAPTER.glob("daskbridge_prefect/*") if path.is_file()
-    }
+    found = ADAPTER.glob("daskbridge_prefect/**/*")
+    package = {str(path.relative_to(ADAPTER)) for path in found if path.is_file() and path.suffix != ".pyc"}
     assert "daskbridge_prefect/py.typed" in package
     known = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     assert set(files) == package | {"daskbridge_prefect_plugin.py"} | {f"{info}/{name}" for name in known}

@@ -1,4 +1,4 @@
-"""What the nodes of a runner's cluster need: Prefect where tasks run, and nothing of daskbridge anywhere."""
+"""What the nodes of a runner's cluster need."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from tests.environments import driver_without, nodes, wait_for
 from .runners import CODE, run, states, tasks
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """Run a scheduler and a worker that have what this process has, but no daskbridge."""
-    python = driver_without(tmp_path_factory.mktemp("env") / "env", "daskbridge")
-    with nodes(tmp_path_factory.mktemp("nodes") / "nodes", python=python) as made:
+@pytest.fixture
+def address(tmp_path, dask_python):
+    """Run a scheduler that has Dask only, and a worker that has what this process has, but no daskbridge."""
+    with nodes(tmp_path / "nodes", python=dask_python) as made:
         file = made.scheduler()
+        made.python = driver_without(tmp_path / "environment", "daskbridge")
         made.worker(file, "one")
         yield wait_for(file, 1)
 
 
-def test_they_need_nothing_of_daskbridge(api, address):
+def test_workers_need_prefect_and_no_node_needs_daskbridge(api, address):
     def main():
         return tasks.parent.submit(2).result(), tasks.aincrement.submit(1).result()
 
