@@ -1,21 +1,11 @@
-"""What the tests of a run have in common: programs of a user's, and other people's clusters."""
+"""What the tests of a run have in common: programs of a user's, and the end of processes."""
 
 from __future__ import annotations
-
-import json
-import os
-import subprocess
-import sys
-import time
-from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from tests.drivers import drive as programs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+from tests.nodes import dask_nodes
 
 
 @pytest.fixture
@@ -30,6 +20,13 @@ def drive_module(tmp_path_factory):
     yield from programs(tmp_path_factory.mktemp("driver"))
 
 
+@pytest.fixture
+def remote(tmp_path):
+    """Give a cluster that is not there yet: its scheduler and its workers are started by a test."""
+    with dask_nodes(tmp_path / "nodes") as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
 def gone():
     """Wait until none of some processes is left; a zombie of somebody else's is not left."""
@@ -40,38 +37,3 @@ def gone():
         return all(process.status() == psutil.STATUS_ZOMBIE for process in alive if process.is_running())
 
     return wait
-
-
-@pytest.fixture(scope="module")
-def dask_program():
-    """Start a scheduler or a worker as its own users would: ``dask_program("dask_worker", *arguments)``."""
-    started: list[subprocess.Popen[bytes]] = []
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-
-    def start(
-        program: str, *arguments: str, directory: Path, python: str = sys.executable, **more: str
-    ) -> subprocess.Popen[bytes]:
-        command = [python, "-P", "-m", f"distributed.cli.{program}", "--host", "127.0.0.1", *arguments]
-        with (directory / f"{program}.log").open("ab") as log:
-            process = subprocess.Popen(command, cwd=directory, env=environ | more, stdout=log, stderr=log)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def remote_scheduler(dask_program: Callable[..., object], directory: Path) -> str:
-    """Start a scheduler and a worker that know nothing of any project; return the address."""
-    file = directory / "scheduler.json"
-    where = ("--scheduler-file", str(file))
-    dask_program(
-        "dask_scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0", *where, directory=directory
-    )
-    dask_program("dask_worker", "--nthreads", "1", "--no-dashboard", *where, directory=directory)
-    end = time.monotonic() + 60
-    while not (file.exists() and file.read_text().endswith("}")):
-        assert time.monotonic() < end, "no scheduler file"
-    return json.loads(file.read_text())["address"]

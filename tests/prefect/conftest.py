@@ -24,7 +24,7 @@ from prefect.settings import (
 )
 from tests import drivers
 from tests.dask_only import dask_only
-from tests.environments import nodes, wait_for
+from tests.nodes import dask_nodes
 
 from daskbridge.cluster._local import LocalProvisioner
 
@@ -125,7 +125,7 @@ def dask_python(tmp_path_factory):
 @pytest.fixture
 def bare_nodes(tmp_path, dask_python):
     """Give the address of a cluster whose nodes have dask only, and no variable of Prefect's."""
-    with nodes(tmp_path / "nodes", python=dask_python) as made:
-        file = made.scheduler()
-        made.worker(file, "one")
-        yield wait_for(file, 1)
+    with dask_nodes(tmp_path / "nodes", dask_python) as made:
+        made.scheduler()
+        made.worker("one")
+        yield made.wait_for(1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from daskbridge_prefect import DaskTaskRunner
-from tests.environments import driver_without, nodes, wait_for
+from tests.environments import driver_without
+from tests.nodes import dask_nodes
 
 from .runners import CODE, run, states, tasks
 
@@ -12,11 +13,11 @@ from .runners import CODE, run, states, tasks
 @pytest.fixture
 def address(tmp_path, dask_python):
     """Run a scheduler that has Dask only, and a worker that has what this process has, but no daskbridge."""
-    with nodes(tmp_path / "nodes", python=dask_python) as made:
-        file = made.scheduler()
+    with dask_nodes(tmp_path / "nodes", dask_python) as made:
+        made.scheduler()
         made.python = driver_without(tmp_path / "environment", "daskbridge")
-        made.worker(file, "one")
-        yield wait_for(file, 1)
+        made.worker("one")
+        yield made.wait_for(1)
 
 
 def test_workers_need_prefect_and_no_node_needs_daskbridge(api, address):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from distributed.versions import get_versions
-from tests.environments import distribution, nodes, other_version, wait_for
+from tests.environments import distribution, other_version
+from tests.nodes import dask_nodes
 
 from daskbridge import Dask, Existing, transient
 from daskbridge.cluster import _commands
@@ -26,11 +27,11 @@ def lie(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory, lie):
     """Run a scheduler and two workers, of which one says it has another cloudpickle."""
-    with nodes(tmp_path_factory.mktemp("nodes") / "cluster") as made:
-        file = made.scheduler()
-        made.worker(file, "equal", "--memory-limit", "512MiB")
-        made.worker(file, "other", "--memory-limit", "512MiB", PYTHONPATH=lie)
-        yield wait_for(file, 2)
+    with dask_nodes(tmp_path_factory.mktemp("nodes")) as made:
+        made.scheduler()
+        made.worker("equal", "--memory-limit", "512MiB")
+        made.worker("other", "--memory-limit", "512MiB", PYTHONPATH=lie)
+        yield made.wait_for(2)
 
 
 def rows(text):
@@ -111,10 +112,10 @@ def secure(tmp_path_factory):
     for role in ("SCHEDULER", "WORKER", "CLIENT"):
         for name in ("CERT", "KEY"):
             settings[f"DASK_DISTRIBUTED__COMM__TLS__{role}__{name}"] = place[name]
-    with nodes(directory / "nodes") as started:
-        file = started.scheduler("--protocol", "tls", "--no-dashboard", **settings)
-        started.worker(file, "only", "--protocol", "tls", **settings)
-        yield wait_for(file, 1, security=made), settings
+    with dask_nodes(directory / "nodes") as started:
+        started.scheduler("--protocol", "tls", "--no-dashboard", **settings)
+        started.worker("only", "--protocol", "tls", **settings)
+        yield started.wait_for(1, security=made), settings
 
 
 def test_a_scheduler_with_tls_is_reached_by_dask_s_own_settings(project, secure):

@@ -87,10 +87,9 @@ def test_a_client_that_speaks_tcp_is_refused(cluster):
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "tls"])
-def test_a_worker_without_a_certificate_does_not_join(cluster, dask_program, tmp_path, scheme):
+def test_a_worker_without_a_certificate_does_not_join(cluster, remote, scheme):
     address = cluster.scheduler_address.replace("tls://", f"{scheme}://")
-    options = [address, "--no-nanny", "--death-timeout", "3", "--name", "stranger", "--no-dashboard"]
-    assert dask_program("dask_worker", *options, directory=tmp_path).wait(timeout=30) != 0
+    assert remote.worker("stranger", "--death-timeout", "3", scheduler=address).wait(timeout=30) != 0
     workers = cluster.client.scheduler_info(n_workers=-1)["workers"].values()
     assert "stranger" not in {worker["name"] for worker in workers}
     assert cluster.client.submit(int, 1, pure=False).result(timeout=20) == 1

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import subprocess
 
 import pytest
 from distributed import Client
 from tests.environments import driver_without
+from tests.nodes import cache, dask_nodes
 
 from daskbridge.code import CodeSpec, build_bundle, publish, sync_code
 from daskbridge.node.compress import FORMATS
@@ -33,31 +32,6 @@ def pythons(tmp_path_factory):
 
 
 @pytest.fixture
-def start(tmp_path, pythons):
-    """Start a Dask process in an environment, on a host of its own as far as the cache goes."""
-    started = []
-
-    def make(kind, name, program, *arguments):
-        directory = tmp_path / name
-        directory.mkdir()
-        hidden = ("PYTHON", "DASK_", "XDG_")
-        environ = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
-        environ["DASK_DASKBRIDGE__CACHE_DIRECTORY"] = str(directory / "cache")
-        command = [pythons[kind], "-m", f"distributed.cli.{program}", "--host", "127.0.0.1", *arguments]
-        with (directory / "log").open("wb") as log:
-            process = subprocess.Popen(
-                list(map(str, command)), cwd=directory, env=environ, stdout=log, stderr=log
-            )
-        started.append(process)
-
-    yield make
-    for process in started:
-        process.kill()
-    for process in started:
-        process.wait(PATIENCE)
-
-
-@pytest.fixture
 def hidden(tmp_path, project):
     """Pack a project, and hide it."""
 
@@ -67,38 +41,34 @@ def hidden(tmp_path, project):
         root.rename(tmp_path / "hidden")
         return publish(bundle, f"file://{tmp_path}/store") if stored else bundle
 
-    make.place = tmp_path
     return make
 
 
-async def ship(start, tmp_path, bundle, scheduler, workers):
+@pytest.fixture
+def cluster(tmp_path, pythons):
+    """Start a cluster whose nodes have these environments, each with a cache of its own."""
+    with dask_nodes(tmp_path / "nodes") as made:
+
+        def start(scheduler, *workers):
+            made.python = pythons[scheduler]
+            made.scheduler(**cache(tmp_path / "scheduler" / "cache"))
+            for number, kind in enumerate(workers):
+                made.python = pythons[kind]
+                made.worker(f"{kind}-{number}", **cache(tmp_path / f"{number}" / "cache"))
+            return made.wait_for(len(workers))
+
+        yield start
+
+
+async def ship(address, bundle):
     def read():
         import letters
 
         return letters.__file__, letters.TEXT
 
-    file = tmp_path / "scheduler.json"
-    start(scheduler, "scheduler", "dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", file)
-    for number, kind in enumerate(workers):
-        name = f"{kind}-{number}"
-        start(
-            kind,
-            name,
-            "dask_worker",
-            "--no-dashboard",
-            "--no-nanny",
-            "--name",
-            name,
-            "--scheduler-file",
-            file,
-        )
-    async with asyncio.timeout(PATIENCE):
-        while not (file.exists() and file.read_text().endswith("}")):
-            await asyncio.sleep(0.05)
-        async with Client(scheduler_file=str(file), asynchronous=True) as client:
-            await client.wait_for_workers(len(workers))
-            receipts = await sync_code(client, bundle)
-            found = await client.run(read)
+    async with asyncio.timeout(PATIENCE), Client(address, asynchronous=True) as client:
+        receipts = await sync_code(client, bundle)
+        found = await client.run(read)
     return {receipt.name: receipt.source for receipt in receipts}, found
 
 
@@ -111,10 +81,10 @@ async def ship(start, tmp_path, bundle, scheduler, workers):
         ("zstd", True, ("store", "scheduler", "store")),
     ],
 )
-def test_every_node_gets_the_code_in_a_format_that_it_reads(hidden, start, scheduler, stored, sources):
+def test_every_node_gets_the_code_in_a_format_that_it_reads(hidden, cluster, scheduler, stored, sources):
     bundle = hidden(stored)
     assert bundle.format == "tar.zst"
-    told, found = asyncio.run(ship(start, hidden.place, bundle, scheduler, ["gzip", "zstd"]))
+    told, found = asyncio.run(ship(cluster(scheduler, "gzip", "zstd"), bundle))
     assert (told["scheduler"], told["gzip-0"], told["zstd-1"]) == sources
     for file, text in found.values():
         assert f"/cache/v1/{bundle.digest}/tree/" in file

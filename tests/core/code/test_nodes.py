@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from distributed import Client
 from tests.environments import driver_without
+from tests.nodes import cache, dask_nodes
 
 from daskbridge.code import CodeSpec, Root, build_bundle, receipts, sync_code
 
@@ -47,53 +48,15 @@ def python(tmp_path_factory):
     return driver_without(tmp_path_factory.mktemp("nodes") / "env", "daskbridge")
 
 
-class Host:
-    """Start Dask processes in an empty directory, with a code cache of their own."""
-
-    def __init__(self, python, root):
-        self.python, self.root = python, root
-        self.started = []
-
-    def start(self, program, *arguments, host, cache=None):
-        directory = self.root / host / "cwd"
-        directory.mkdir(parents=True, exist_ok=True)
-        hidden = ("PYTHON", "DASK_", "XDG_")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
-        environment["DASK_DASKBRIDGE__CACHE_DIRECTORY"] = str(cache or self.root / host / "cache")
-        command = [self.python, "-m", f"distributed.cli.{program}", "--host", "127.0.0.1", *arguments]
-        with (directory.parent / "log").open("ab") as log:
-            process = subprocess.Popen(
-                list(map(str, command)),
-                cwd=directory,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
-        self.started.append(process)
-        return process
-
-    def close(self):
-        # A worker under a nanny ends with it.
-        for process in self.started:
-            process.kill()
-        for process in self.started:
-            process.wait(PATIENCE)
-
-
 @pytest.fixture(scope="module")
 def cluster(python, tmp_path_factory):
     root = tmp_path_factory.mktemp("cluster")
     bundle = built(root / "project", root)
     (root / "project").rename(root / "hidden")
-    host = Host(python, root)
-    try:
-        with asyncio.Runner() as runner:
-            made = Cluster(runner, host, bundle)
-            yield runner.run(made.start())
-            runner.run(made.client.close())
-    finally:
-        host.close()
+    with dask_nodes(root / "nodes", python) as nodes, asyncio.Runner() as runner:
+        made = Cluster(runner, nodes, root, bundle)
+        yield runner.run(made.start())
+        runner.run(made.client.close())
 
 
 def built(project, directory):
@@ -108,34 +71,23 @@ def built(project, directory):
 class Cluster:
     """Hold the shared cluster, its client and what the first sync answered."""
 
-    def __init__(self, runner, host, bundle):
-        self.run, self.host, self.bundle = runner.run, host, bundle
+    def __init__(self, runner, nodes, root, bundle):
+        self.run, self.nodes, self.root, self.bundle = runner.run, nodes, root, bundle
 
     async def start(self):
-        file = self.host.root / "scheduler.json"
-        self.file = ("--scheduler-file", file)
-        self.host.start(
-            "dask_scheduler",
-            "--port",
-            0,
-            "--no-dashboard",
-            "--dashboard-address",
-            "127.0.0.1:0",
-            *self.file,
-            host="s",
-        )
+        self.nodes.scheduler("--no-dashboard", **cache(self.root / "s"))
         self.worker("early", "--nanny", host="one")
-        self.worker("neighbour", "--no-nanny", host="one")
+        self.worker("neighbour", host="one")
         self.client = await Client(
-            scheduler_file=str(file), asynchronous=True, set_as_default=False, timeout=PATIENCE
+            self.nodes.address, asynchronous=True, set_as_default=False, timeout=PATIENCE
         )
         await self.client.wait_for_workers(2, timeout=PATIENCE)
         self.first = await sync_code(self.client, self.bundle)
         return self
 
-    def worker(self, name, *arguments, host, **options):
-        options_ = ("--nthreads", 1, "--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--name", name)
-        return self.host.start("dask_worker", *options_, *arguments, *self.file, host=host, **options)
+    def worker(self, name, *arguments, host):
+        """Start a worker on a host, which is a cache: workers of one host share it."""
+        return self.nodes.worker(name, *arguments, **cache(self.root / host))
 
     async def receipt(self, name, other_than=None):
         """Wait for the receipt of a worker."""
@@ -153,7 +105,7 @@ class Cluster:
 @pytest.fixture(scope="module")
 def shapes(cluster):
     """Import the module as the driver that packed it did, from where it no longer lies for nodes."""
-    sys.path.insert(0, str(cluster.host.root / "hidden" / "src"))
+    sys.path.insert(0, str(cluster.root / "hidden" / "src"))
     try:
         from shipped import shapes
     finally:
@@ -185,8 +137,8 @@ def test_nodes_have_no_daskbridge_and_import_from_their_own_cache(cluster, shape
 
     assert set(cluster.run(cluster.client.run(found)).values()) == {None}
     file = cluster.run(cluster.call(shapes.here, 0, on="early"))
-    assert Path(file).is_relative_to(cluster.host.root / "one" / "cache")
-    assert [entry.name for entry in cluster.host.root.glob("*/cwd/*")] == []
+    assert Path(file).is_relative_to(cluster.root / "one")
+    assert [entry.name for entry in (cluster.root / "nodes").glob("*/*")] == []
 
 
 def test_the_scheduler_imports_the_code(cluster, shapes):
@@ -197,7 +149,7 @@ def test_the_scheduler_imports_the_code(cluster, shapes):
 
 
 def test_a_late_worker_on_another_host_pulls_from_the_scheduler_before_it_serves(cluster, shapes):
-    process = cluster.worker("late", "--no-nanny", host="two")
+    process = cluster.worker("late", host="two")
     receipt = cluster.run(cluster.receipt("late"))
     assert (receipt.source, receipt.digest, receipt.pid) == ("scheduler", cluster.bundle.digest, process.pid)
     assert cluster.run(cluster.call(shapes.grown, 2, on="late"))[0] == 30
@@ -205,7 +157,6 @@ def test_a_late_worker_on_another_host_pulls_from_the_scheduler_before_it_serves
 
 def test_a_restarted_worker_has_the_code_and_so_have_its_subprocesses(cluster, shapes):
     def in_a_subprocess():
-        import subprocess
         import sys
 
         program = "import shipped.units as u; print(u.UNIT)"
@@ -222,9 +173,9 @@ def test_a_restarted_worker_has_the_code_and_so_have_its_subprocesses(cluster, s
 @pytest.mark.parametrize("nanny", ["--nanny", "--no-nanny"])
 def test_a_late_worker_that_can_not_get_the_code_ends_without_serving(cluster, shapes, nanny):
     name = f"unfit{nanny}"
-    file = cluster.host.root / "not-a-directory"
+    file = cluster.root / "not-a-directory"
     file.touch()
-    process = cluster.worker(name, nanny, host=name, cache=file)
+    process = cluster.worker(name, nanny, host=file.name)
     work = cluster.client.submit(shapes.grown, 2, workers=[name], allow_other_workers=True, pure=False)
     process.wait(PATIENCE)
     assert cluster.run(result(work))[0] == 30

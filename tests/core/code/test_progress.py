@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
-from contextlib import contextmanager
 
 import dask.config
 from distributed import Client, Scheduler, Worker
+from tests.nodes import dask_nodes
 
 from daskbridge.code import CodeSpec, build_bundle, publish, sync_code
 from daskbridge.node.install import HostCache
@@ -43,21 +41,6 @@ def test_a_store_is_told_to_be_filled(tmp_path):
     assert told == []
 
 
-@contextmanager
-def process(scheduler, directory, cache):
-    """Run a worker whose host cache is its own."""
-    command = [sys.executable, "-P", "-m", "distributed.cli.dask_worker", "--host", "127.0.0.1"]
-    command += ["--no-dashboard", "--no-nanny", "--nthreads", "1", scheduler]
-    environ = os.environ | {"DASK_DASKBRIDGE__CACHE_DIRECTORY": str(cache)}
-    with (directory / "log").open("wb") as log:
-        started = subprocess.Popen(command, cwd=directory, env=environ, stdout=log, stderr=log)
-    try:
-        yield
-    finally:
-        started.kill()
-        started.wait()
-
-
 def test_sending_tells_the_bytes_and_then_the_nodes_that_have_the_code(tmp_path):
     """A worker of another host, as it were, waits for its cache until somebody has been told of it."""
     bundle, elsewhere, told = packed(tmp_path, 2), tmp_path / "elsewhere", []
@@ -75,7 +58,8 @@ def test_sending_tells_the_bytes_and_then_the_nodes_that_have_the_code(tmp_path)
             Worker(scheduler.address, name="quick", nthreads=1, host="127.0.0.1", dashboard=False),
             Client(scheduler.address, asynchronous=True, set_as_default=False) as client,
         ):
-            with process(scheduler.address, tmp_path, elsewhere):
+            with dask_nodes(tmp_path / "nodes") as made:
+                made.worker("distant", scheduler=scheduler.address, **cache(elsewhere))
                 await client.wait_for_workers(2)
                 with cache.locked(bundle.digest):
                     syncing = asyncio.ensure_future(sync_code(client, bundle, tell=tell))

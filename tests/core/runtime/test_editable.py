@@ -12,8 +12,8 @@ import venv
 from textwrap import dedent
 
 import pytest
-from tests.core.conftest import remote_scheduler
 from tests.drivers import PRELUDE
+from tests.nodes import dask_nodes
 
 HATCHLING = """
     [build-system]
@@ -181,19 +181,21 @@ def show(workspace):
 
 
 @pytest.fixture(scope="module", params=["local", "remote"])
-def told(request, installed, dask_program, tmp_path_factory):
+def told(request, installed, tmp_path_factory):
     python, workspace = installed
-    copy = tmp_path_factory.mktemp("program")
     environ = dict(os.environ)
-    if request.param == "remote":
-        environ["SCHEDULER"] = remote_scheduler(dask_program, copy)
     show(workspace)
     main = workspace / "app" / "jobs" / "main.py"
     prelude = PRELUDE.replace("Path(__file__).parent", "Path(__file__).parent.parent")
     write(main.parent, {"main.py": prelude + f"NAMES = {NAMES}\n" + dedent(MAIN)})
-    ran = subprocess.run(
-        [python, main], capture_output=True, text=True, env=environ, timeout=100, check=False
-    )
+    with dask_nodes(tmp_path_factory.mktemp("nodes")) as made:
+        if request.param == "remote":
+            made.scheduler()
+            made.worker("remote", "--nanny")
+            environ["SCHEDULER"] = made.address
+        ran = subprocess.run(
+            [python, main], capture_output=True, text=True, env=environ, timeout=100, check=False
+        )
     assert ran.returncode == 0, ran.stderr
     line = next(line for line in ran.stdout.splitlines() if line.startswith("REPORT "))
     return json.loads(line.removeprefix("REPORT ")) | {"remote": request.param == "remote"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from distributed import Client
-from tests.environments import distribution, nodes, other_version, wait_for
+from tests.environments import distribution, other_version
+from tests.nodes import dask_nodes
 
 from daskbridge import Dask, transient
 from daskbridge.cluster._versions import Environments, mine
@@ -159,14 +159,10 @@ def test_a_late_worker_with_another_version_of_what_is_pickled_is_turned_away(dr
     assert "foreign was turned away: its environment differs: cloudpickle 0.1 (driver " in told["refused"][0]
 
 
-def test_a_cluster_of_another_python_is_refused_with_the_table(other, dask_program, drive, tmp_path):
-    file = tmp_path / "scheduler.json"
-    quiet = ("--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0")
-    dask_program("dask_scheduler", *quiet, "--scheduler-file", str(file), directory=tmp_path, python=other)
-    end = time.monotonic() + 60
-    while not (file.exists() and file.read_text()):
-        assert time.monotonic() < end
-    driver = drive(f"with transient(Dask(), provisioner=Existing(scheduler_file={str(file)!r})):\n    pass")
+def test_a_cluster_of_another_python_is_refused_with_the_table(other, remote, drive):
+    remote.python = other
+    remote.scheduler("--no-dashboard")
+    driver = drive(f"with transient(Dask(), provisioner=Existing({remote.address!r})):\n    pass")
     code, errors = driver.wait()
     assert code == 1
     assert "EnvironmentMismatch: the nodes' environment differs in what breaks pickling" in errors
@@ -205,11 +201,11 @@ def acme(tmp_path_factory):
 @pytest.fixture(scope="module")
 def differing(tmp_path_factory, acme):
     """Run a scheduler and two workers of which one has what the driver has."""
-    with nodes(tmp_path_factory.mktemp("nodes") / "differing") as made:
-        file = made.scheduler()
-        made.worker(file, "equal", PYTHONPATH=acme["1.0"])
-        made.worker(file, "lacking")
-        made.address, made.file = wait_for(file, 2), file
+    with dask_nodes(tmp_path_factory.mktemp("nodes")) as made:
+        made.scheduler()
+        made.worker("equal", PYTHONPATH=acme["1.0"])
+        made.worker("lacking")
+        made.wait_for(2)
         yield made
 
 
@@ -253,10 +249,10 @@ def breaks(tmp_path_factory):
     """Run a scheduler and a worker that say they have another cloudpickle."""
     directory = tmp_path_factory.mktemp("nodes")
     lie = other_version(directory / "lie", "cloudpickle", "0.1")
-    with nodes(directory / "breaking") as made:
-        file = made.scheduler()
-        made.worker(file, "other", PYTHONPATH=lie)
-        yield wait_for(file, 1)
+    with dask_nodes(directory) as made:
+        made.scheduler()
+        made.worker("other", PYTHONPATH=lie)
+        yield made.wait_for(1)
 
 
 def test_other_versions_of_what_is_pickled_are_refused_with_a_table(drive, breaks):
@@ -276,7 +272,7 @@ def test_what_breaks_pickling_may_be_a_warning_only(drive, breaks):
 
 
 @pytest.mark.usefixtures("has_acme")
-def test_late_workers_are_asked_for_what_the_code_imports_and_told_once(drive, differing, acme):
+def test_late_workers_are_asked_for_what_the_code_imports_and_told_once(drive, differing, remote, acme):
     body = """
         report(ready=True)
         while not any("2.0" in each for each in told) or len(cluster.client.scheduler_info()["workers"]) < 5:
@@ -286,12 +282,11 @@ def test_late_workers_are_asked_for_what_the_code_imports_and_told_once(drive, d
     driver = attach(drive, differing.address, body=body.strip())
     reports = driver.reports()
     assert next(reports) == {"ready": True}
-    with nodes(differing.directory / "late") as late:
-        for name in ("late-1", "late-2"):
-            late.worker(differing.file, name, PYTHONPATH=acme["2.0"])
-        late.worker(differing.file, "late-3")
-        told = next(reports, None)
-        assert driver.wait()[0] == 0
+    for name in ("late-1", "late-2"):
+        remote.worker(name, scheduler=differing.address, PYTHONPATH=acme["2.0"])
+    remote.worker("late-3", scheduler=differing.address)
+    told = next(reports, None)
+    assert driver.wait()[0] == 0
     assert len(told["told"]) == 2, told
     assert told["told"][1].endswith(" differs: acme-prices 2.0 (driver 1.0)")
 

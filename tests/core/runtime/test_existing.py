@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from distributed import Client
+from tests.nodes import dask_nodes
 
 from daskbridge import ClusterRef, Dask, Existing, Resources, WorkerGroup, transient
 from daskbridge.errors import BundleError, ProvisioningError
@@ -15,21 +15,12 @@ PATIENCE = 60
 
 
 @pytest.fixture(scope="module")
-def scheduler(dask_program, tmp_path_factory):
+def scheduler(tmp_path_factory):
     """Run a scheduler and a worker as their own users would; give the scheduler file."""
-    directory = tmp_path_factory.mktemp("existing")
-    file = directory / "scheduler.json"
-    where = ("--scheduler-file", str(file))
-    started = dask_program(
-        "dask_scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0", *where, directory=directory
-    )
-    worker = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", "theirs")
-    dask_program("dask_worker", *worker, *where, directory=directory)
-    end = time.monotonic() + PATIENCE
-    while not (file.exists() and file.read_text()):
-        assert time.monotonic() < end, "no scheduler file"
-        assert started.poll() is None
-    return file
+    with dask_nodes(tmp_path_factory.mktemp("existing")) as made:
+        made.scheduler()
+        made.worker("theirs")
+        yield made.file
 
 
 def project(directory, name, value):

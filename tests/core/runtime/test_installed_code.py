@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 from distributed import Client
+from tests.nodes import dask_nodes
 
 PATIENCE = 60
 PROJECT = {
@@ -20,63 +17,36 @@ PROJECT = {
 STALE = PROJECT | {"shop/prices.py": "PRICE = 0\n"}
 
 
-class Nodes:
-    """Start nodes, each with an image of its own: a directory on its ``PYTHONPATH``."""
-
-    def __init__(self, directory):
-        self.directory, self.started = directory, []
-        self.file = directory / "scheduler.json"
-        self.start("scheduler", PROJECT, "--port", "0", "--dashboard-address", "127.0.0.1:0")
-        self.start("good", PROJECT)
-        end = time.monotonic() + PATIENCE
-        while not (self.file.exists() and self.file.read_text()):
-            assert time.monotonic() < end, "no scheduler file"
-
-    def start(self, name, image, *arguments):
-        home = self.directory / name
-        for path, text in image.items():
-            file = home / "image" / (path if "." in path else f"{path}.py")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-        program = "scheduler" if name == "scheduler" else "worker"
-        if program == "worker":
-            # one that must end takes its nanny along
-            nanny = "--nanny" if image is STALE else "--no-nanny"
-            arguments = ("--name", name, "--nthreads", "1", "--no-dashboard", nanny)
-        command = [sys.executable, "-P", "-m", f"distributed.cli.dask_{program}", "--host", "127.0.0.1"]
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        with (home / "log").open("ab") as log:
-            process = subprocess.Popen(
-                [*command, "--scheduler-file", self.file, *arguments],
-                cwd=home,
-                env=environ | {"PYTHONPATH": str(home / "image")},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self.started.append(process)
-        return process
-
-    def seen(self):
-        """Tell what a newcomer finds on the cluster: plugins, handlers, names of workers."""
-
-        def look(dask_scheduler):
-            plugins = {*dask_scheduler.plugins, *dask_scheduler.worker_plugins, *dask_scheduler.handlers}
-            names = sorted(worker.name for worker in dask_scheduler.workers.values())
-            return sorted(name for name in plugins if "daskbridge" in name), names
-
-        with Client(json.loads(self.file.read_text())["address"], set_as_default=False) as client:
-            return client.run_on_scheduler(look)
+def image(directory, project):
+    """Write what the image of a node has; return the variables by which a node has it."""
+    for path, text in project.items():
+        file = directory / (path if "." in path else f"{path}.py")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    return {"PYTHONPATH": str(directory)}
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
-    made = Nodes(tmp_path_factory.mktemp("nodes"))
-    yield made
-    for process in made.started:
-        process.kill()
-    for process in made.started:
-        process.wait(PATIENCE)
+    with dask_nodes(tmp_path_factory.mktemp("nodes")) as made:
+        made.equal, made.stale = (
+            image(tmp_path_factory.mktemp("image"), project) for project in (PROJECT, STALE)
+        )
+        made.scheduler(**made.equal)
+        made.worker("good", **made.equal)
+        yield made
+
+
+def seen(nodes):
+    """Tell what a newcomer finds on the cluster: plugins, handlers, names of workers."""
+
+    def look(dask_scheduler):
+        plugins = {*dask_scheduler.plugins, *dask_scheduler.worker_plugins, *dask_scheduler.handlers}
+        names = sorted(worker.name for worker in dask_scheduler.workers.values())
+        return sorted(name for name in plugins if "daskbridge" in name), names
+
+    with Client(nodes.address, set_as_default=False) as client:
+        return client.run_on_scheduler(look)
 
 
 #: A program whose cluster is somebody else's, or with ``OURS`` its own.
@@ -127,7 +97,7 @@ def test_equal_code_is_used_as_it_is_and_not_imported_by_the_comparison(nodes, d
     told = next(driver.reports(), None)
     assert driver.wait() == (0, "")
     assert told == {"detail": "3 modules equal on 2 nodes", "before": [False], "price": 1}
-    assert nodes.seen() == ([], ["good"])
+    assert seen(nodes) == ([], ["good"])
 
 
 def test_other_code_is_refused_with_a_table_before_the_body_runs(nodes, drive):
@@ -144,7 +114,7 @@ def test_other_code_is_refused_with_a_table_before_the_body_runs(nodes, drive):
     assert rows[1][2:] == ["missing", "missing"]
     assert rows[2][2] == rows[2][3] != rows[2][1]
     assert table[5].startswith("hint: use the task's image for the nodes")
-    assert nodes.seen() == ([], ["good"])
+    assert seen(nodes) == ([], ["good"])
 
 
 def test_on_a_shared_cluster_a_late_worker_that_differs_is_left_alone_and_told(nodes, drive):
@@ -152,13 +122,13 @@ def test_on_a_shared_cluster_a_late_worker_that_differs_is_left_alone_and_told(n
     driver = drive(main(nodes, body), **PROJECT)
     reports = driver.reports()
     assert next(reports, None) == {"ready": True}, driver.wait()
-    worker = nodes.start("left-alone", STALE)
+    worker = nodes.worker("left-alone", "--nanny", **nodes.stale)
     try:
         assert next(reports, None) == {"told": True}
         code, errors = driver.wait()
         assert code == 0
         assert "the environment of worker left-alone differs: module shop.prices " in errors
-        assert nodes.seen() == ([], ["good", "left-alone"])
+        assert seen(nodes) == ([], ["good", "left-alone"])
     finally:
         worker.terminate()
         worker.wait(PATIENCE)
@@ -174,7 +144,7 @@ def test_a_worker_that_differs_and_comes_before_the_body_ends_the_run_with_the_t
     while ": ready" not in driver.errors.read_text():
         assert time.monotonic() < end, driver.errors.read_text()
         time.sleep(0.05)
-    worker = nodes.start("early", STALE)
+    worker = nodes.worker("early", "--nanny", **nodes.stale)
     assert list(driver.reports()) == []
     code, errors = driver.wait()
     assert code == 1
@@ -198,14 +168,14 @@ def test_on_a_cluster_of_ours_a_late_worker_that_differs_never_runs_a_task(nodes
     driver = drive(main(nodes, LATE, whose="Ours"), **PROJECT)
     reports = driver.reports()
     assert next(reports, None) == {"ready": True}, driver.wait()
-    worker = nodes.start("stale", STALE)
+    worker = nodes.worker("stale", "--nanny", **nodes.stale)
     told = next(reports, None)
     assert set(told["ran"]) == {"good"}
     assert told["told"][0].startswith(
         "worker stale was turned away: its environment differs: module shop.prices"
     )
     worker.wait(PATIENCE)
-    nodes.start("equal", PROJECT)
+    nodes.worker("equal", **nodes.equal)
     assert next(reports, None) == {"value": 1}
     code, errors = driver.wait()
     assert code == 0, errors

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
-from tests.core.conftest import remote_scheduler
 from tests.drivers import drive
+from tests.nodes import dask_nodes
 
 #: What each program ends with: `found` holds the answer of each shape's function, by its name.
 ASK = """
@@ -98,11 +98,9 @@ FILES = {
 
 
 @pytest.fixture(scope="module", params=["local", "remote"])
-def answers(request, dask_program, tmp_path_factory):
+def answers(request, tmp_path_factory):
     """Run a program on local nodes, or on others that were started elsewhere and know nothing of it."""
     environ = {}
-    if request.param == "remote":
-        environ["SCHEDULER"] = remote_scheduler(dask_program, tmp_path_factory.mktemp("nodes"))
 
     def run(main, **files):
         with contextmanager(drive)(tmp_path_factory.mktemp("layout"), **environ) as start:
@@ -112,7 +110,12 @@ def answers(request, dask_program, tmp_path_factory):
         assert code == 0, errors
         return told
 
-    return run
+    with dask_nodes(tmp_path_factory.mktemp("nodes")) as made:
+        if request.param == "remote":
+            made.scheduler()
+            made.worker("remote", "--nanny")
+            environ["SCHEDULER"] = made.address
+        yield run
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,6 @@ from daskbridge.cluster import Lease
 from daskbridge.errors import LifetimeOver, UnsupportedByTarget
 from daskbridge.runtime._lease import lease_of
 
-QUIET = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
-PATIENCE = 60
 #: A cluster that was started for one run, and that nobody but itself ends.
 MINE = """
     from daskbridge.cluster import AttachedCluster, ClusterRef
@@ -24,7 +22,7 @@ MINE = """
         async def provision(self, topology, run):
             return AttachedCluster(ClusterRef("mine", run.name, self._find(topology)))
     def mine(**topology):
-        provisioner = Mine(scheduler_file="scheduler.json")
+        provisioner = Mine(os.environ["SCHEDULER"])
         object.__setattr__(provisioner, "capabilities", frozenset({"max-lifetime"}))
         return transient(Dask(**topology), provisioner=provisioner, code=False)
 """
@@ -42,22 +40,12 @@ def terms(monkeypatch):
 
 
 @pytest.fixture
-def nodes(dask_program, tmp_path):
-    """Start a scheduler and a worker under a nanny; give the scheduler, and how to list all processes."""
-    where = ("--scheduler-file", str(tmp_path / "scheduler.json"), *QUIET)
-    scheduler = dask_program("dask_scheduler", "--port", "0", *where, directory=tmp_path)
-    worker = dask_program("dask_worker", *where, directory=tmp_path)
-    end = time.monotonic() + PATIENCE
-    while not (tmp_path / "scheduler.json").exists():
-        assert time.monotonic() < end, "no scheduler file"
-    started = [psutil.Process(process.pid) for process in (scheduler, worker)]
-
-    def listed():
-        return [each.pid for each in [*started, *started[1].children(recursive=True)]]
-
-    yield scheduler, listed
-    for process in (scheduler, worker):
-        process.kill()
+def nodes(remote, monkeypatch):
+    """Start a scheduler and a worker under a nanny; give how to list all processes, the scheduler first."""
+    processes = remote.scheduler("--no-dashboard"), remote.worker("only", "--nanny")
+    monkeypatch.setenv("SCHEDULER", remote.address)
+    started = [psutil.Process(process.pid) for process in processes]
+    return lambda: [each.pid for each in [*started, *started[1].children(recursive=True)]]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +64,7 @@ def test_the_nodes_end_when_the_driver_is_killed(drive, nodes, gone, terms, body
     """
     )
     next(driver.reports())
-    pids = nodes[1]()
+    pids = nodes()
     assert len(pids) >= 3
     driver.process.kill()
     assert gone(pids[:1], timeout=20)
@@ -94,7 +82,7 @@ def test_the_nodes_end_when_the_driver_is_suspended_and_it_learns_that_later(dri
     """
     )
     next(driver.reports())
-    pids = nodes[1]()
+    pids = nodes()
     driver.process.send_signal(signal.SIGSTOP)
     try:
         assert gone(pids[:1], timeout=20)
@@ -165,7 +153,7 @@ def test_nodes_end_with_the_lifetime_though_the_body_can_t_be_interrupted(drive,
     """
     )
     next(driver.reports())
-    assert gone(nodes[1](), timeout=20)
+    assert gone(nodes(), timeout=20)
     assert driver.process.poll() is None
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from tests.editing import told_by
+from tests.nodes import cache, dask_nodes
 
 LOCAL_CLUSTER = """
     from distributed import LocalCluster
@@ -74,26 +73,14 @@ def test_workers_without_a_nanny_are_left_alone(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def platform(dask_program, tmp_path_factory):
+def platform(tmp_path_factory):
     """Run a scheduler and two workers with nannies, as a platform would; each has a cache of its own."""
     directory = tmp_path_factory.mktemp("platform")
-    file = directory / "scheduler.json"
-
-    def start(program, name, *arguments):
-        own = directory / name
-        own.mkdir()
-        where = ("--scheduler-file", str(file))
-        cache = {"DASK_DASKBRIDGE__CACHE_DIRECTORY": str(own / "cache")}
-        return dask_program(program, *arguments, *where, directory=own, **cache)
-
-    scheduler = start("dask_scheduler", "scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0")
-    for name in ("one", "two"):
-        start("dask_worker", name, "--nthreads", "1", "--no-dashboard", "--name", name)
-    end = time.monotonic() + 60
-    while not (file.exists() and file.read_text()):
-        assert time.monotonic() < end, "no scheduler file"
-        assert scheduler.poll() is None
-    return file, directory
+    with dask_nodes(directory) as made:
+        made.scheduler(**cache(directory / "scheduler" / "cache"))
+        for name in ("one", "two"):
+            made.worker(name, "--nanny", **cache(directory / name / "cache"))
+        yield made.file, directory
 
 
 PLATFORM = """

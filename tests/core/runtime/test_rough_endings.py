@@ -203,16 +203,15 @@ def until_it_listens(port):
     [("0.2", "2", False), ("600", "2", True), ("600", "0.2", False)],
     ids=["body waits", "body ends first", "body ends before the new scheduler answers"],
 )
-def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive, tmp_path, case):
+def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(remote, drive, tmp_path, case):
     looks, ask, listens = case
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
-    quiet = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
-    scheduler = ("dask_scheduler", "--port", str(port), *quiet)
-    first = dask_program(*scheduler, directory=tmp_path)
-    dask_program("dask_worker", address, "--no-nanny", *quiet, directory=tmp_path)
+    scheduler = ("--port", str(port), "--no-dashboard")
+    first = remote.scheduler(*scheduler)
+    remote.worker("only")
     driver = drive(
         f"""
         from daskbridge.runtime import _watch
@@ -228,7 +227,7 @@ def test_a_replaced_scheduler_ends_the_body_in_cluster_lost(dask_program, drive,
     first.kill()
     first.wait()
     killed = time.monotonic()
-    dask_program(*scheduler, directory=tmp_path)
+    remote.scheduler(*scheduler)
     if looks == "600":
         if listens:
             until_it_listens(port)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import time
-
 import pytest
+from tests.nodes import dask_nodes
 
 TOKEN = "hunter2"
 PATIENCE = 60
@@ -52,17 +50,12 @@ def loud():
 
 
 @pytest.fixture(scope="module")
-def everything(loud, dask_program, tmp_path_factory):
-    """Run a scheduler and a worker; give the scheduler file and a function that reads what they logged."""
-    directory = tmp_path_factory.mktemp("existing")
-    file = directory / "scheduler.json"
-    where = ("--scheduler-file", str(file))
-    dask_program("dask_scheduler", "--port", "0", "--no-dashboard", *where, directory=directory)
-    dask_program("dask_worker", "--nthreads", "1", "--no-dashboard", *where, directory=directory)
-    end = time.monotonic() + PATIENCE
-    while not (file.exists() and file.read_text()):
-        assert time.monotonic() < end, "no scheduler file"
-    return file, lambda: "".join(log.read_text() for log in directory.glob("*.log"))
+def everything(loud, tmp_path_factory):
+    """Run a scheduler and a worker that log all they can."""
+    with dask_nodes(tmp_path_factory.mktemp("existing")) as made:
+        made.scheduler("--no-dashboard")
+        made.worker("only", "--nanny")
+        yield made
 
 
 @pytest.fixture
@@ -84,9 +77,8 @@ HELPER = "def one():\n    return 1\n"
 
 @pytest.mark.parametrize("target", ["local", "existing"])
 def test_a_run_with_a_store_says_its_address_nowhere(drive, everything, store, monkeypatch, target):
-    file, logged = everything
     if target == "existing":
-        monkeypatch.setenv("CLUSTER", json.loads(file.read_text())["address"])
+        monkeypatch.setenv("CLUSTER", everything.address)
     driver = drive(MAIN + WORKS, helper=HELPER)
     told = next(driver.reports(), None)
     code, errors = driver.wait()
@@ -95,8 +87,8 @@ def test_a_run_with_a_store_says_its_address_nowhere(drive, everything, store, m
     assert "daskbridge-code" in told["plugins"] or target == "local"
     assert "DEBUG" in errors
     assert [line for line in errors.splitlines() if TOKEN in line] == []
-    assert target == "local" or "DEBUG" in logged()
-    assert [line for line in logged().splitlines() if TOKEN in line] == []
+    assert target == "local" or "DEBUG" in everything.log
+    assert [line for line in everything.log.splitlines() if TOKEN in line] == []
     assert len(list(store.iterdir())) == 1
 
 
@@ -112,13 +104,12 @@ with build_bundle(project_spec(PROJECT)) as packed:
 
 
 def test_a_fetch_that_fails_says_the_address_nowhere(drive, everything, store, monkeypatch):
-    file, logged = everything
-    monkeypatch.setenv("CLUSTER", json.loads(file.read_text())["address"])
+    monkeypatch.setenv("CLUSTER", everything.address)
     code, errors = drive(MAIN + LOST, helper=HELPER).wait()
     assert code == 1
     assert "FileNotFoundError while reading the store" in errors
     assert [line for line in errors.splitlines() if TOKEN in line] == []
-    assert [line for line in logged().splitlines() if TOKEN in line] == []
+    assert [line for line in everything.log.splitlines() if TOKEN in line] == []
 
 
 ADDRESSES = [
