@@ -90,7 +90,7 @@ class Nodes:
         return process
 
 
-def cache(directory: Path) -> dict[str, str]:
+def own_cache(directory: Path) -> dict[str, str]:
     """Let a node have its code there, as one on a host of its own has."""
     return {"DASK_DASKBRIDGE__CACHE_DIRECTORY": str(directory)}
 

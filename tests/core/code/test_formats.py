@@ -8,7 +8,7 @@ import random
 import pytest
 from distributed import Client
 from tests.environments import driver_without
-from tests.nodes import cache, dask_nodes
+from tests.nodes import dask_nodes, own_cache
 
 from daskbridge.code import CodeSpec, build_bundle, publish, sync_code
 from daskbridge.node.compress import FORMATS
@@ -51,10 +51,10 @@ def cluster(tmp_path, pythons):
 
         def start(scheduler, *workers):
             made.python = pythons[scheduler]
-            made.scheduler(**cache(tmp_path / "scheduler" / "cache"))
+            made.scheduler(**own_cache(tmp_path / "scheduler" / "cache"))
             for number, kind in enumerate(workers):
                 made.python = pythons[kind]
-                made.worker(f"{kind}-{number}", **cache(tmp_path / f"{number}" / "cache"))
+                made.worker(f"{kind}-{number}", **own_cache(tmp_path / f"{number}" / "cache"))
             return made.wait_for(len(workers))
 
         yield start

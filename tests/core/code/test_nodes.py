@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from distributed import Client
 from tests.environments import driver_without
-from tests.nodes import cache, dask_nodes
+from tests.nodes import dask_nodes, own_cache
 
 from daskbridge.code import CodeSpec, Root, build_bundle, receipts, sync_code
 
@@ -75,7 +75,7 @@ class Cluster:
         self.run, self.nodes, self.root, self.bundle = runner.run, nodes, root, bundle
 
     async def start(self):
-        self.nodes.scheduler("--no-dashboard", **cache(self.root / "s"))
+        self.nodes.scheduler("--no-dashboard", **own_cache(self.root / "s"))
         self.worker("early", "--nanny", host="one")
         self.worker("neighbour", host="one")
         self.client = await Client(
@@ -87,7 +87,7 @@ class Cluster:
 
     def worker(self, name, *arguments, host):
         """Start a worker on a host, which is a cache: workers of one host share it."""
-        return self.nodes.worker(name, *arguments, **cache(self.root / host))
+        return self.nodes.worker(name, *arguments, **own_cache(self.root / host))
 
     async def receipt(self, name, other_than=None):
         """Wait for the receipt of a worker."""

@@ -7,7 +7,7 @@ import os
 
 import dask.config
 from distributed import Client, Scheduler, Worker
-from tests.nodes import dask_nodes
+from tests.nodes import dask_nodes, own_cache
 
 from daskbridge.code import CodeSpec, build_bundle, publish, sync_code
 from daskbridge.node.install import HostCache
@@ -59,7 +59,7 @@ def test_sending_tells_the_bytes_and_then_the_nodes_that_have_the_code(tmp_path)
             Client(scheduler.address, asynchronous=True, set_as_default=False) as client,
         ):
             with dask_nodes(tmp_path / "nodes") as made:
-                made.worker("distant", scheduler=scheduler.address, **cache(elsewhere))
+                made.worker("distant", scheduler=scheduler.address, **own_cache(elsewhere))
                 await client.wait_for_workers(2)
                 with cache.locked(bundle.digest):
                     syncing = asyncio.ensure_future(sync_code(client, bundle, tell=tell))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.editing import told_by
-from tests.nodes import cache, dask_nodes
+from tests.nodes import dask_nodes, own_cache
 
 LOCAL_CLUSTER = """
     from distributed import LocalCluster
@@ -77,9 +77,9 @@ def platform(tmp_path_factory):
     """Run a scheduler and two workers with nannies, as a platform would; each has a cache of its own."""
     directory = tmp_path_factory.mktemp("platform")
     with dask_nodes(directory) as made:
-        made.scheduler(**cache(directory / "scheduler" / "cache"))
+        made.scheduler(**own_cache(directory / "scheduler" / "cache"))
         for name in ("one", "two"):
-            made.worker(name, "--nanny", **cache(directory / name / "cache"))
+            made.worker(name, "--nanny", **own_cache(directory / name / "cache"))
         yield made.file, directory
 
 
