@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import os
-import pickle
 import shutil
 import tempfile
 from contextlib import suppress
@@ -17,15 +15,14 @@ from typing import TYPE_CHECKING, Any, Self
 import psutil
 
 from daskbridge._threads import in_thread
-from daskbridge.cluster._local_environment import node_environment
-from daskbridge.cluster._tls import secrets
+from daskbridge.cluster._local_order import order_of, packed
 from daskbridge.cluster._zygote import Zygote, lifelines
 from daskbridge.errors import ProvisioningError
 from daskbridge.plugins._provisioner import ClusterRef
 from daskbridge.settings import setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from daskbridge.cluster._fit import Share
     from daskbridge.plugins import Equipment, Run
@@ -37,8 +34,6 @@ logger = logging.getLogger("daskbridge")
 GRACE, NEWS = 5.0, 5.0
 #: Seconds between two looks at nodes that nobody tells about any more.
 LOOK = 0.01
-#: Seconds after which a worker without a scheduler gives up.
-DEATH_TIMEOUT = 60
 #: Bytes of a log's end, and lines of it in a message.
 TAIL, SHOWN = 64 * 1024, 20
 
@@ -49,12 +44,11 @@ class LocalCluster:
     ref: ClusterRef
     equipped = True
 
-    def __init__(self, zygote: Zygote, name: str, environ: Mapping[str, str], notes: tuple[str, ...]) -> None:
+    def __init__(self, zygote: Zygote, name: str, notes: tuple[str, ...]) -> None:
         self.notes = notes
         self.security: Any = None
         self._name = name
         self._zygote = zygote
-        self._environ = environ
         #: Made by the process that starts the nodes, removed here: or there, if this process ends first.
         self._directory = Path(tempfile.gettempdir(), f"daskbridge-{name}-{token_hex(4)}")
         self._lifeline: list[int] = []
@@ -74,7 +68,7 @@ class LocalCluster:
         cls, zygote: Zygote, run: Run, topology: Dask, shares: Mapping[str, Share], notes: tuple[str, ...]
     ) -> Self:
         """Start all nodes and wait for the scheduler. Raises ProvisioningError; then nothing is left."""
-        cluster = cls(zygote, run.id, node_environment(topology.config), notes)
+        cluster = cls(zygote, run.id, notes)
         try:
             if setting("tls"):
                 cluster.security = await asyncio.wrap_future(zygote.certify())
@@ -97,8 +91,8 @@ class LocalCluster:
 
     async def renew(self, equipment: Equipment) -> None:
         """Have all workers ended at once, and as many started with ``equipment``."""
-        packed = _packed(equipment.workers)
-        await self._zygote.order(order="renew", cluster=self._name, worker_plugins=packed)
+        plugins = packed(equipment.workers)
+        await self._zygote.order(order="renew", cluster=self._name, worker_plugins=plugins)
 
     async def failure(self) -> str | None:
         """Say which process ended, or why not one worker could start."""
@@ -122,13 +116,14 @@ class LocalCluster:
             os.close(lifeline)
 
     async def _start(self, run: Run, topology: Dask, shares: Mapping[str, Share]) -> None:
-        self._groups, self._adapts = shares, _adapts(topology, shares)
+        order = order_of(run, topology, shares, self._directory, self.security)
+        self._groups, self._adapts = shares, order["scheduler"]["adapt"]
         theirs, ours = os.pipe()
         lifelines.add(ours)
         self._lifeline.append(ours)
         self._ordered = True
         try:
-            await self._zygote.start(self._name, self._told, theirs, **self._order(run, topology, shares))
+            await self._zygote.start(self._name, self._told, theirs, grace=GRACE, **order)
         finally:
             os.close(theirs)
         address = await self._scheduler
@@ -195,66 +190,12 @@ class LocalCluster:
         except TimeoutError:
             logger.warning("nodes of the local cluster %s are still there", self._name)
 
-    def _order(self, run: Run, topology: Dask, shares: Mapping[str, Share]) -> dict[str, Any]:
-        from dask.config import get
-
-        equipment, config = run.equipment, _configured(topology.config)
-        scratch = get("temporary-directory", None, config=config) or str(self._directory)
-        return {
-            "directory": str(self._directory),
-            "grace": GRACE,
-            "terminate": get("distributed.worker.memory.terminate", config=config),
-            "all": {
-                "environ": self._environ,
-                "security": secrets(self.security),
-                "scratch": scratch,
-                "scheduler_plugins": _packed(equipment.scheduler),
-                "worker_plugins": _packed(equipment.workers),
-            },
-            "scheduler": {
-                "env": dict(topology.scheduler.env),
-                "adapt": self._adapts,
-            },
-            "groups": {
-                name: {
-                    "number": share.number,
-                    "env": dict(topology.groups[name].env),
-                    "keywords": {
-                        "nthreads": share.threads,
-                        "memory_limit": share.memory,
-                        "resources": dict(topology.groups[name].abstract_resources),
-                        "local_directory": topology.groups[name].local_directory or scratch,
-                        "death_timeout": DEATH_TIMEOUT,
-                    },
-                }
-                for name, share in shares.items()
-            },
-        }
-
 
 def _alive(node: psutil.Process) -> bool:
     try:
         return node.is_running() and node.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _adapts(topology: Dask, shares: Mapping[str, Share]) -> dict[str, int] | None:
-    """Return the bounds between which the one group adapts, if it does."""
-    most = topology.workers.max_workers
-    return None if most is None else {"minimum": shares["default"].number, "maximum": most}
-
-
-def _packed(plugins: Iterable[object]) -> list[str]:
-    return [base64.b64encode(pickle.dumps(plugin)).decode() for plugin in plugins]
-
-
-def _configured(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return Dask's configuration as nodes have it."""
-    import dask.config
-    import distributed  # noqa: F401 -- it brings the defaults
-
-    return dask.config.merge(dask.config.config, dask.config.expand_environment_variables(dict(config)))
 
 
 def _tail(file: Path, lines: int = 200) -> str:
