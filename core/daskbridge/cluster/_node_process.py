@@ -172,4 +172,6 @@ async def end(processes: Iterable[NodeProcess]) -> None:
             process.signal(number)
         there = await all_ended(there, timeout)
     for process in there:
-        logger.warning("%s did not end by SIGKILL: process %s may still be there", process.node.name, process.pid)
+        logger.warning(
+            "%s did not end by SIGKILL: process %s may still be there", process.node.name, process.pid
+        )

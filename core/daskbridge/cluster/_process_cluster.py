@@ -58,6 +58,8 @@ class ProcessCluster:
         self._scheduler: NodeProcess
         self._environment: Mapping[str, str]
         self._workers: dict[str, list[NodeProcess]] = {name: [] for name in topology.groups}
+        #: Those that are asked to end while the others stay.
+        self._leaving: list[NodeProcess] = []
         self._wanted: dict[str, int] = {}
         self._numbers = dict.fromkeys(topology.groups, 0)
         self._closing: asyncio.Task[None] | None = None
@@ -83,20 +85,21 @@ class ProcessCluster:
             raise ProvisioningError(msg)
         self._wanted[group] = number
         await self.recall()
-        leaving = self._workers[group][number:]
+        leaving, self._workers[group] = self._workers[group][number:], self._workers[group][:number]
+        self._leaving += leaving
         if leaving:
             async with self._asking() as scheduler:
                 await scheduler.retire_workers(names=[worker.node.name for worker in leaving])
-            del self._workers[group][number:]
             await all_ended(leaving, ASKED)
             await end(leaving)
+            self._leaving = [worker for worker in self._leaving if worker.alive]
 
     async def recall(self) -> None:
         """Start as many workers as are missing."""
         for group, wanted in self._wanted.items():
-            there = self._workers[group] = [worker for worker in self._workers[group] if worker.alive]
-            for _ in range(wanted - len(there)):
-                there.append(self._started(group))
+            there = [worker for worker in self._workers[group] if worker.alive]
+            missing = range(wanted - len(there))
+            self._workers[group] = [*there, *(self._started(group) for _ in missing)]
 
     async def failure(self) -> str | None:
         """Say how the scheduler ended, or how the last worker did."""
@@ -175,7 +178,7 @@ class ProcessCluster:
 
     def _processes(self) -> list[NodeProcess]:
         scheduler = [self._scheduler] if hasattr(self, "_scheduler") else []
-        return [*scheduler, *(worker for group in self._workers.values() for worker in group)]
+        return [*scheduler, *(worker for group in self._workers.values() for worker in group), *self._leaving]
 
     def _asking(self) -> Any:  # noqa: ANN401 -- distributed's rpc is not typed
         """Return a connection by which the scheduler is asked for something."""
@@ -197,4 +200,5 @@ class ProcessCluster:
 def _certificates() -> Security:
     from distributed import Security
 
-    return Security.temporary()
+    made: Security = Security.temporary()
+    return made

@@ -1,4 +1,4 @@
-"""What nodes that are started by a command get by their environment: certificates, the lease, configuration."""
+"""What nodes that are started by a command get by their environment: certificates, lease, configuration."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def _preloads(config: Mapping[str, Any], equipment: Equipment) -> dict[str, Any]
     leases = [plugin for plugin in equipment.scheduler if isinstance(plugin, OwnerLease)]
     return {
         "daskbridge-node": [base64.b64encode(pickle.dumps(plugin)).decode() for plugin in leases],
-        "distributed": {
-            "scheduler": {"preload": [*known("preload"), _PRELOAD], "preload-argv": arguments}
-        },
+        "distributed": {"scheduler": {"preload": [*known("preload"), _PRELOAD], "preload-argv": arguments}},
     }
 
 

@@ -22,11 +22,13 @@ NOWHERE = "tls://scheduler:8786"
 class ProcessProvisioner:
     """Start each node by a command that stays as long as the node does; a subclass says which.
 
-    All else is done here: options are checked, the nodes get certificates, the lease and their configuration by their
-    environment, the scheduler's address is read from its output, processes are ended and their last words kept.
-    A subclass has a ``name``, the ``options`` that it knows with their types, ``capabilities`` where its commands
-    do less or more than these, and :meth:`command`. What commands start elsewhere must get the environment variable
-    ``DASK_INTERNAL_INHERIT_CONFIG``, and have Dask.
+    All else is done here. Options are checked; the nodes get certificates, the lease and their configuration
+    by their environment; the scheduler's address is read from its output; processes are ended, and their last
+    words kept. A subclass has a ``name``, the ``options`` that it knows with their types, :meth:`command`,
+    and ``capabilities`` where its commands do less or more than these.
+
+    What a command starts elsewhere needs Dask and nothing of daskbridge. It must get the environment variable
+    ``DASK_INTERNAL_INHERIT_CONFIG``, and its output must come back.
 
     >>> class Queue(ProcessProvisioner):
     ...     name = "queue"
@@ -55,8 +57,8 @@ class ProcessProvisioner:
     def command(self, node: Node, topology: Dask) -> Sequence[str]:  # noqa: ARG002 -- for subclasses
         """Return the words of the command that starts ``node``, by default on this machine.
 
-        Called at definition, too, to find what is wrong with options: it looks at what is given and does nothing else.
-        Raises TopologyError. Secrets don't belong into commands.
+        Called at definition, too, to find what is wrong with options: it looks at what is given and does
+        nothing else. Raises TopologyError. Secrets don't belong into commands: others can read them.
         """
         return [sys.executable, *node.arguments("127.0.0.1")]
 

@@ -36,9 +36,10 @@ def client_environment(security: Security | None) -> dict[str, str]:
 
 def node_config(security: Security | None) -> dict[str, Any]:
     """Return Dask's configuration of a node, for its environment: never for its arguments or a log."""
-    if security is None:
+    known = secrets(security)
+    if known is None:
         return {}
-    tls: dict[str, Any] = {"ca-file": security.tls_ca_file}
+    tls: dict[str, Any] = {"ca-file": known["tls_ca_file"]}
     for role in _ROLES:
-        tls[role] = {kind: getattr(security, f"tls_{role}_{kind}") for kind in ("cert", "key")}
+        tls[role] = {kind: known[f"tls_{role}_{kind}"] for kind in ("cert", "key")}
     return {"distributed": {"comm": {"require-encryption": True, "tls": tls}}}
