@@ -9,7 +9,7 @@ from daskbridge.runtime._calls import Calls, wrapped
 from daskbridge.runtime._options import Options
 from daskbridge.runtime._sizing import Sizing
 from daskbridge.runtime._turns import Turns
-from daskbridge.serialization import is_found_outside
+from daskbridge.serialization._given import is_found_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from daskbridge.serialization._capabilities import CAPABILITIES
     from daskbridge.serialization._check import check
     from daskbridge.serialization._document import from_document, to_document
-    from daskbridge.serialization._given import TopologyLike, is_found_outside, topology_from
+    from daskbridge.serialization._given import TopologyLike, topology_from
     from daskbridge.serialization._schema import json_schema
     from daskbridge.serialization._text import digest, dumps, load, loads
 
@@ -21,7 +21,6 @@ __all__ = [
     "digest",
     "dumps",
     "from_document",
-    "is_found_outside",
     "json_schema",
     "load",
     "loads",
@@ -38,7 +37,6 @@ __getattr__, __dir__ = lazy(
         "digest": "daskbridge.serialization._text",
         "dumps": "daskbridge.serialization._text",
         "from_document": "daskbridge.serialization._document",
-        "is_found_outside": "daskbridge.serialization._given",
         "json_schema": "daskbridge.serialization._schema",
         "load": "daskbridge.serialization._text",
         "loads": "daskbridge.serialization._text",
