@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from daskbridge.settings import setting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from daskbridge.cluster._fit import Share
     from daskbridge.plugins import ClusterRef, Run
     from daskbridge.topology import Dask
 
@@ -79,12 +81,11 @@ class LocalProvisioner:
 
     async def provision(self, topology: Dask, run: Run) -> LocalCluster:
         """Start the nodes; the scheduler is up on return, the workers are on their way."""
-        exact = options(topology, self.name, OPTIONS).get("exact", False)
-        shares, notes = await in_thread(lambda: fit(topology, Machine.here(), exact=exact))
-        fits = sum(share.number for share in shares.values())
-        if fits < topology.workers_to_wait_for:
-            run.topology = replace(topology, min_workers=fits)
-            notes += (f"min_workers: {topology.min_workers} were to be waited for, {fits} are",)
+        try:
+            shares, notes = await self._fit(topology, run)
+        except BaseException:
+            await asyncio.shield(self._zygote(topology).cooled())  # it was warmed for nothing
+            raise
         zygote = self._zygote(topology)
         try:
             return await LocalCluster.start(zygote, run, topology, shares, notes)
@@ -100,6 +101,15 @@ class LocalProvisioner:
     async def attach(self, ref: ClusterRef) -> LocalCluster:
         """Refuse: a local cluster ends with the process that started it; attach with ``existing``."""
         raise ref.not_ours()
+
+    async def _fit(self, topology: Dask, run: Run) -> tuple[dict[str, Share], tuple[str, ...]]:
+        exact = options(topology, self.name, OPTIONS).get("exact", False)
+        shares, notes = await in_thread(lambda: fit(topology, Machine.here(), exact=exact))
+        fits = sum(share.number for share in shares.values())
+        if fits < topology.workers_to_wait_for:
+            run.topology = replace(topology, min_workers=fits)
+            notes += (f"min_workers: {topology.min_workers} were to be waited for, {fits} are",)
+        return shares, notes
 
     def _zygote(self, topology: Dask) -> Zygote:
         start: str = setting("local-start")

@@ -80,14 +80,15 @@ class Driver:
         options = self.order["options"]
         return replace(topology, start_timeout=self.patience, provisioner_options=options)
 
-    def run(self, topology: Dask, watched: Callable[[], object] | str, **options: Any) -> Any:  # noqa: ANN401 -- what the body returns
+    def run(self, topology: Dask, watched: Callable[[], object] | str | None, **options: Any) -> Any:  # noqa: ANN401 -- what the body returns
         """Run a body of the entry module with a cluster; return what JSON makes of its result.
 
-        ``watched`` is what the body does, or the name of another function of the entry module. ``options``
-        are those of :func:`~daskbridge.transient`, for suites of provisioners only.
+        ``watched`` is what the body does, the name of another function of the entry module, or None where
+        what the body does is set already. ``options`` are those of :func:`~daskbridge.transient`, for suites
+        of provisioners only.
         """
         body = getattr(self.entry, watched if isinstance(watched, str) else "body")
-        if not isinstance(watched, str):
+        if callable(watched):
             vars(self.entry)["watched"] = watched
         try:
             if "suite" in self.order:

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from daskbridge.testing._code import CodeTests
-from daskbridge.testing._scenario import Scenario
-
-PROGRAMS = "daskbridge.testing._programs"
+from daskbridge.testing._common import CommonSuite
 
 
-class ProvisionerSuite(CodeTests):
+class ProvisionerSuite(CommonSuite):
     """Test a provisioner."""
-
-    def scenarios(self) -> list[Scenario]:
-        """List the programs of this suite."""
-        return [Scenario("life", f"{PROGRAMS}.life")]

@@ -55,8 +55,7 @@ class Report:
     code: int | None
     output: str
     left: list[str]
-    #: The test that says why no body gets a cluster, if none does.
-    cause: Callable[[], str | None]
+    stage: Stage
 
     def of(self, name: str) -> Any:  # noqa: ANN401 -- what JSON can hold
         """Return what was observed under a name; fail with its error.
@@ -65,13 +64,17 @@ class Report:
         """
         found = self.observations.get(name)
         if found is None:
-            cause = self.cause()
+            cause = self.stage.cause()
             if cause is not None:
                 pytest.skip(f"not reached: {cause} says why")
             pytest.fail(f"program {self.name!r} ended before {name!r}; {self.end}", pytrace=False)
         if found.error is not None:
             pytest.fail(f"program {self.name!r}, {name}:\n{found.error}", pytrace=False)
         return found.value
+
+    def of_other(self, name: str) -> Report:
+        """Return the report of another program of the suite."""
+        return self.stage.report(name)
 
     @property
     def end(self) -> str:
@@ -125,11 +128,10 @@ class Stage:
                 program.process.send_signal(signal.SIGKILL)
             code = program.ends(suite.patience)
             left = program.left(suite.settles)
-            return Report(
-                scenario.name, program.observations, code, failure + program.output, left, self._cause
-            )
+            return Report(scenario.name, program.observations, code, failure + program.output, left, self)
 
-    def _cause(self) -> str | None:
+    def cause(self) -> str | None:
+        """Return the name of the test that says why no body gets a cluster, if none does."""
         found = self.report(FIRST).observations.get("result")
         return ROOT if found is None or found.error is not None else None
 

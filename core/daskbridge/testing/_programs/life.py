@@ -15,6 +15,7 @@ from daskbridge.testing._programs._nodes import (
     workers,
 )
 from daskbridge.testing._state import changes, state
+from daskbridge.testing._until import until
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: How many workers are asked for.
 NUMBER = 2
+#: Seconds between two tellings of a step that lasts, as set for this program, and how many are waited for.
+INTERVAL, TELLINGS = 0.2, 3
 
 
 def play(driver: Driver) -> None:
@@ -34,8 +37,7 @@ def play(driver: Driver) -> None:
     driver.report("code", driver.project.tokens)
     before = state()
     driver.report("result", driver.run(topology, partial(_body, driver)))
-    steps = list(driver.heard)
-    driver.report("steps", [[each.at, each.step, each.state] for each in steps])
+    driver.report("steps", [[each.step, each.state] for each in driver.heard])
     cluster = driver.told["cluster"]
     driver.observe("left", lambda: driver.left(cluster))
     driver.observe("changes", lambda: changes(before, 5))
@@ -55,6 +57,7 @@ def _body(driver: Driver) -> str:
     driver.observe("entry", lambda: _entry(driver, client))
     driver.observe("workers", lambda: len(workers(client)))
     driver.observe("late", lambda: _late(driver, client))
+    driver.observe("told again", lambda: _tellings(driver))
     driver.observe("cluster", lambda: who(driver, client))
     return driver.project.token
 
@@ -80,6 +83,15 @@ def _late(driver: Driver, client: Client) -> Any:  # noqa: ANN401 -- what JSON c
         if address is None:
             return None
         return client.submit(driver.entry.code, workers=[address], pure=False).result(driver.patience)
+
+
+def _tellings(driver: Driver) -> int:
+    """Wait until the body's step was told some times; return how often."""
+
+    def told() -> int:
+        return sum(each.step == "body" and each.state == "waiting" for each in driver.heard)
+
+    return until(told, 50 * INTERVAL, "news of the body", wanted=lambda found: found >= TELLINGS)
 
 
 def _dashboard(driver: Driver) -> Any:  # noqa: ANN401 -- as above
