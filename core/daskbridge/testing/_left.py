@@ -31,7 +31,7 @@ def left(
         [
             *(words(process) for process in found.values()),
             *(f"the scheduler at {address} answers" for address in addresses if _answers(address)),
-            *(f"file {path.name}" for path in temporary.iterdir()),
+            *(f"file {path.name}" for path in temporary.iterdir() if not _is_dask_s(path)),
         ]
     )
 
@@ -51,6 +51,11 @@ def words(process: psutil.Process) -> str:
         return f"process {process.pid}: {' '.join(process.cmdline())[:200]}"
     except psutil.Error:
         return f"process {process.pid}"
+
+
+def _is_dask_s(path: Path) -> bool:
+    """Tell whether that is the directory in which all workers of a user spill, while none has data there."""
+    return path.name.startswith("dask-scratch-space") and not any(each.is_dir() for each in path.iterdir())
 
 
 def _environ(process: psutil.Process) -> list[bytes]:
