@@ -54,8 +54,8 @@ def words(process: psutil.Process) -> str:
 
 
 def _is_dask_s(path: Path) -> bool:
-    """Tell whether that is the directory in which all workers of a user spill, while none has data there."""
-    return path.name.startswith("dask-scratch-space") and not any(each.is_dir() for each in path.iterdir())
+    """Tell whether that is the directory of all Dask nodes of a user, which clear it when one starts."""
+    return path.name.startswith("dask-scratch-space")
 
 
 def _environ(process: psutil.Process) -> list[bytes]:
