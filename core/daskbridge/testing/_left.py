@@ -25,15 +25,15 @@ def left(
 
     ``nodes`` are what nodes told of themselves: pid, host and when they were created.
     """
-    found = {process.pid: process for process in marked(mark) if process.pid != os.getpid()}
-    found |= {process.pid: process for node in nodes if (process := _process(node))}
-    return sorted(
-        [
-            *(words(process) for process in found.values()),
-            *(f"the scheduler at {address} answers" for address in addresses if _answers(address)),
-            *(f"file {path.name}" for path in temporary.iterdir()),
-        ]
-    )
+    found = [words(process) for process in marked(mark) if process.pid != os.getpid()]
+    files = [f"file {path.name}" for path in temporary.iterdir()]
+    return sorted({*found, *there(nodes, addresses), *files})
+
+
+def there(nodes: Iterable[Mapping[str, Any]], addresses: Iterable[str]) -> list[str]:
+    """Say what is there of a cluster: nodes that live, schedulers that answer."""
+    found = [words(process) for node in nodes if (process := _process(node))]
+    return [*found, *(f"the scheduler at {address} answers" for address in addresses if _answers(address))]
 
 
 def marked(mark: str) -> Iterator[psutil.Process]:

@@ -35,6 +35,7 @@ def play(driver: Driver) -> None:
     topology = driver.topology(Dask(workers=WorkerGroup(NUMBER)))
     driver.report("token", driver.project.token)
     driver.report("code", driver.project.tokens)
+    driver.prepare()
     before = state()
     driver.report("result", driver.run(topology, partial(_body, driver)))
     driver.report("steps", [[each.step, each.state] for each in driver.heard])
