@@ -7,6 +7,7 @@ from daskbridge.testing import AdapterSuite
 
 class TestFlyte(AdapterSuite):
     adapter = "flyte"
+    leaves = ("tmp*",)
     lacks = {
         "documents": "Flyte chooses the task's class by the type of plugin_config, which is Dask",
         "cancel": "a local run has no control plane that could tell a task to end",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from daskbridge.errors import PluginError
+from daskbridge.plugins import plugins
 from daskbridge.testing._attempts import AttemptTests, told_to_end
 from daskbridge.testing._common import PROGRAMS, CommonSuite
 from daskbridge.testing._scenario import Scenario
@@ -37,6 +40,15 @@ class AdapterSuite(AttemptTests, CommonSuite):
     ...
     ...         return acme.run(on_dask(topology)(body))
     """
+
+    @cached_property
+    def capabilities(self) -> frozenset[str]:
+        """Return which fields of a topology are honoured: by the provisioner, and by the adapter's if it has one."""
+        honoured = super().capabilities
+        try:
+            return honoured & frozenset(plugins().provisioner(self.adapter).capabilities)
+        except PluginError:
+            return honoured
 
     def scenarios(self) -> list[Scenario]:
         """List the programs of this suite."""

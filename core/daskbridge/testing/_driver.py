@@ -150,8 +150,7 @@ class Driver:
         nodes, addresses = cluster or [[], []]
 
         def look() -> list[str]:
-            temporary = Path(tempfile.gettempdir())
-            found = left(os.environ[MARK], nodes, addresses, temporary)
+            found = self._there(nodes, addresses)
             return [words for words in found if words not in self._before]
 
         try:
@@ -196,7 +195,11 @@ class Driver:
 
     def begin(self) -> None:
         """Take what is there now for what belongs to the program."""
-        self._before = left(os.environ[MARK], [], [], Path(tempfile.gettempdir()))
+        self._before = self._there([], [])
+
+    def _there(self, nodes: list[Any], addresses: list[Any]) -> list[str]:
+        temporary = Path(tempfile.gettempdir())
+        return left(os.environ[MARK], nodes, addresses, temporary, self.order["leaves"])
 
     def _write(self, line: Mapping[str, Any]) -> None:
         with self._reports.open("a", encoding="utf-8") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,14 +20,20 @@ MARK = "DASKBRIDGE_TESTING_MARK"
 
 
 def left(
-    mark: str, nodes: Iterable[Mapping[str, Any]], addresses: Iterable[str], temporary: Path
+    mark: str,
+    nodes: Iterable[Mapping[str, Any]],
+    addresses: Iterable[str],
+    temporary: Path,
+    others: Iterable[str] = (),
 ) -> list[str]:
     """Say what is there: marked processes but this one, nodes, schedulers that answer, files.
 
-    ``nodes`` are what nodes told of themselves: pid, host and when they were created.
+    ``nodes`` are what nodes told of themselves: pid, host and when they were created. Files whose names match
+    one of the patterns ``others`` are somebody else's.
     """
     found = [words(process) for process in marked(mark) if process.pid != os.getpid()]
-    files = [f"file {path.name}" for path in temporary.iterdir()]
+    names = [path.name for path in temporary.iterdir()]
+    files = [f"file {name}" for name in names if not any(fnmatch(name, other) for other in others)]
     return sorted({*found, *there(nodes, addresses), *files})
 
 

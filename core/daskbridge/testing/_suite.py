@@ -65,6 +65,7 @@ class Suite:
             "lacks": dict(self.lacks),
             "patience": self.patience,
             "settles": self.settles,
+            "leaves": [],
         }
 
     def settings(self) -> dict[str, str]:
