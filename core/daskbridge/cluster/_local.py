@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,7 +18,6 @@ from daskbridge.settings import setting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from daskbridge.cluster._fit import Share
     from daskbridge.plugins import ClusterRef, Run
     from daskbridge.topology import Dask
 
@@ -71,21 +69,23 @@ class LocalProvisioner:
         """Let the nodes' process begin with its imports, make the driver's own, begin with certificates.
 
         The driver's are made here, before any thread is there that imports something: Python lets imports in
-        several threads fail where they need each other.
+        several threads fail where they need each other. A process that is not to stay warm does not start before
+        it is needed: a run may end before its cluster is provisioned.
         """
-        zygote = self._zygote(topology)
+        zygote = self._zygote(topology) if setting("local-warm") > 0 else None
         import distributed  # noqa: F401 -- as said
 
-        if setting("tls"):
+        if zygote is not None and setting("tls"):
             zygote.certify()
 
     async def provision(self, topology: Dask, run: Run) -> LocalCluster:
         """Start the nodes; the scheduler is up on return, the workers are on their way."""
-        try:
-            shares, notes = await self._fit(topology, run)
-        except BaseException:
-            await asyncio.shield(self._zygote(topology).cooled())  # it was warmed for nothing
-            raise
+        exact = options(topology, self.name, OPTIONS).get("exact", False)
+        shares, notes = await in_thread(lambda: fit(topology, Machine.here(), exact=exact))
+        fits = sum(share.number for share in shares.values())
+        if fits < topology.workers_to_wait_for:
+            run.topology = replace(topology, min_workers=fits)
+            notes += (f"min_workers: {topology.min_workers} were to be waited for, {fits} are",)
         zygote = self._zygote(topology)
         try:
             return await LocalCluster.start(zygote, run, topology, shares, notes)
@@ -101,15 +101,6 @@ class LocalProvisioner:
     async def attach(self, ref: ClusterRef) -> LocalCluster:
         """Refuse: a local cluster ends with the process that started it; attach with ``existing``."""
         raise ref.not_ours()
-
-    async def _fit(self, topology: Dask, run: Run) -> tuple[dict[str, Share], tuple[str, ...]]:
-        exact = options(topology, self.name, OPTIONS).get("exact", False)
-        shares, notes = await in_thread(lambda: fit(topology, Machine.here(), exact=exact))
-        fits = sum(share.number for share in shares.values())
-        if fits < topology.workers_to_wait_for:
-            run.topology = replace(topology, min_workers=fits)
-            notes += (f"min_workers: {topology.min_workers} were to be waited for, {fits} are",)
-        return shares, notes
 
     def _zygote(self, topology: Dask) -> Zygote:
         start: str = setting("local-start")

@@ -17,8 +17,10 @@ SHORT: Final = {
     "DASK_DASKBRIDGE__LEASE_STALE": "4",
     "DASK_DASKBRIDGE__LOST_TIMEOUT": "4",
 }
+#: Steps that last are told often.
+QUICK_STEPS: Final = {"DASK_DASKBRIDGE__STEP_INTERVAL": str(INTERVAL)}
 COMMON: Final = (
-    Scenario("life", f"{PROGRAMS}.life", settings={"DASK_DASKBRIDGE__STEP_INTERVAL": str(INTERVAL)}),
+    Scenario("life", f"{PROGRAMS}.life", settings=QUICK_STEPS),
     Scenario("shape", f"{PROGRAMS}.shape"),
     Scenario("endings", f"{PROGRAMS}.endings"),
     Scenario("two", f"{PROGRAMS}.two"),
