@@ -24,7 +24,7 @@ class Orchestrated(CodeTests):
     adapter: str = ""
     #: Top-level modules that importing the plugin must not load, beside that of ``Orchestrator.loaded``.
     orchestrator_modules: tuple[str, ...] = ()
-    #: Patterns of names in the directory for temporary files that the orchestrator itself leaves there.
+    #: Patterns of the names of threads and temporary files that the orchestrator itself leaves behind.
     leaves: tuple[str, ...] = ()
 
     @staticmethod
