@@ -16,8 +16,9 @@ class TestPrefect(AdapterSuite):
     }
 
     @pytest.fixture(scope="class", autouse=True)
-    def running(self, server, request):
-        request.cls.environ = server.environ
+    @classmethod
+    def at_server(cls, server):
+        cls.environ = server.environ
 
     @contextmanager
     def surroundings(self, directory):

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any
 from daskbridge._lazy import lazy
 
 if TYPE_CHECKING:
+    from daskbridge.testing._adapter import AdapterSuite
     from daskbridge.testing._provisioner import ProvisionerSuite
 
-__all__ = ["ProvisionerSuite"]
+__all__ = ["AdapterSuite", "ProvisionerSuite"]
 
-_resolve, __dir__ = lazy(__name__, {"ProvisionerSuite": "daskbridge.testing._provisioner"})
+_resolve, __dir__ = lazy(
+    __name__,
+    {
+        "AdapterSuite": "daskbridge.testing._adapter",
+        "ProvisionerSuite": "daskbridge.testing._provisioner",
+    },
+)
 
 #: The modules whose asserts say what they compared.
-_ASSERTING = ("_suite", "_code", "_shape", "_runs", "_endings", "_provisioner", "_adapter")
+_ASSERTING = ("_suite", "_code", "_shape", "_runs", "_endings", "_provisioner", "_adapter", "_task", "_attempts")
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any public object of the package

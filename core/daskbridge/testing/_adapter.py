@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from daskbridge.plugins import plugins
 from daskbridge.testing._attempts import AttemptTests, told_to_end
-from daskbridge.testing._common import PROGRAMS, CommonSuite
+from daskbridge.testing._common import PROGRAMS, QUICK_STEPS, CommonSuite
 from daskbridge.testing._scenario import Scenario
 
 if TYPE_CHECKING:
     from daskbridge.testing._scenario import Report
 
-#: Steps that last are told often, so that nothing has to wait for them.
-OFTEN: Final = {"DASK_DASKBRIDGE__STEP_INTERVAL": "0.2"}
 RETRIED: Final = Scenario("retried", f"{PROGRAMS}.attempts:retried")
 CANCELLED: Final = (
-    Scenario("starting", f"{PROGRAMS}.attempts:starting", act=told_to_end, settings=OFTEN),
-    Scenario("running", f"{PROGRAMS}.attempts:running", act=told_to_end),
+    Scenario("cancelled_start", f"{PROGRAMS}.attempts:starting", act=told_to_end, settings=QUICK_STEPS),
+    Scenario("cancelled_body", f"{PROGRAMS}.attempts:running", act=told_to_end),
 )
 
 
@@ -38,9 +38,23 @@ class AdapterSuite(AttemptTests, CommonSuite):
     ...         return acme.run(on_dask(topology)(body))
     """
 
+    @cached_property
+    def capabilities(self) -> frozenset[str]:
+        """Return which fields of a topology are honoured by the provisioner, and by the adapter's if it has one."""
+        honoured = super().capabilities
+        if len(self.targets) == 1:
+            return honoured
+        return honoured & frozenset(plugins().provisioner(self.adapter).capabilities)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Name those whose capabilities count."""
+        own = self.adapter in plugins().names("daskbridge_provisioners")
+        return (self.provisioner, self.adapter) if own else (self.provisioner,)
+
     def scenarios(self) -> list[Scenario]:
         """List the programs of this suite."""
-        own = [Scenario("task", f"{PROGRAMS}.task", settings=OFTEN)]
+        own = [Scenario("task", f"{PROGRAMS}.task", settings=QUICK_STEPS)]
         own += [RETRIED] if self.gives("run_retried") else []
         own += CANCELLED if self.gives("cancel") else []
         return [*super().scenarios(), *own]

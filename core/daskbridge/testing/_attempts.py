@@ -31,16 +31,16 @@ class AttemptTests(TaskTests):
         return stage.report("retried")
 
     @pytest.fixture
-    def starting(self, stage: Stage) -> Report:
+    def cancelled_start(self, stage: Stage) -> Report:
         """Give the report of a task that was told to end before its cluster was ready."""
         self.asks("cancel")
-        return stage.report("starting")
+        return stage.report("cancelled_start")
 
     @pytest.fixture
-    def running(self, stage: Stage) -> Report:
+    def cancelled_body(self, stage: Stage) -> Report:
         """Give the report of a task that was told to end while its body waited for a result."""
         self.asks("cancel")
-        return stage.report("running")
+        return stage.report("cancelled_body")
 
     def test_a_second_attempt_comes_after_one_that_failed(self, retried: Report) -> None:
         """The result of a task is that of its second attempt."""
@@ -55,13 +55,13 @@ class AttemptTests(TaskTests):
         assert first != second
         assert retried.of("left") == []
 
-    def test_a_task_that_is_told_to_end_ends_while_its_cluster_starts(self, starting: Report) -> None:
+    def test_a_task_that_is_told_to_end_ends_while_its_cluster_starts(self, cancelled_start: Report) -> None:
         """The body of a task never runs that was told to end before, and nothing is left."""
-        self._ended(starting)
+        self._ended(cancelled_start)
 
-    def test_a_task_that_is_told_to_end_ends_while_its_body_waits(self, running: Report) -> None:
+    def test_a_task_that_is_told_to_end_ends_while_its_body_waits(self, cancelled_body: Report) -> None:
         """A body is interrupted that waits for a result, and nothing is left."""
-        self._ended(running)
+        self._ended(cancelled_body)
 
     def _ended(self, report: Report) -> None:
         self.known(report.of_other("task"))

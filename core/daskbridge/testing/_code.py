@@ -31,8 +31,12 @@ class CodeTests(Suite):
     def preconditions(self, life: Report) -> None:
         """Skip the first test where another one says why nothing can work."""
 
+    def ready_for_code(self, life: Report) -> None:
+        """Skip the first test of the code where another one says why there can be none."""
+
     def test_tasks_on_the_first_workers_import_the_project(self, life: Report) -> None:
         """The first workers import the project's package, sibling module and entry module."""
+        self.ready_for_code(life)
         code = life.of("code on workers")
         assert code
         assert set(map(tuple, code.values())) == {tuple(life.of("code"))}

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import traceback
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -45,6 +46,7 @@ class Driver:
         #: What was reported up to now.
         self.told: dict[str, Any] = {}
         self._reports = Path(order["reports"])
+        self._loading = threading.Lock()
 
     @property
     def entry(self) -> ModuleType:
@@ -80,21 +82,30 @@ class Driver:
         options = self.order["options"]
         return replace(topology, start_timeout=self.patience, provisioner_options=options)
 
-    def run(self, topology: Dask, watched: Callable[[], object] | str | None, **options: Any) -> Any:  # noqa: ANN401 -- what the body returns
+    def run(
+        self,
+        topology: Any,  # noqa: ANN401 -- a Dask, or for adapters a mapping
+        watched: Callable[[], object] | str | None,
+        *,
+        body: str = "body",
+        way: str = "run_body",
+        **options: Any,  # noqa: ANN401 -- transient's own
+    ) -> Any:  # noqa: ANN401 -- what the body returns
         """Run a body of the entry module with a cluster; return what JSON makes of its result.
 
         ``watched`` is what the body does, the name of another function of the entry module, or None where
-        what the body does is set already. ``options`` are those of :func:`~daskbridge.transient`, for suites
+        what the body does is set already; ``body`` is then the function that does it. ``way`` is the method
+        of an adapter's suite that runs it. ``options`` are those of :func:`~daskbridge.transient`, for suites
         of provisioners only.
         """
-        body = getattr(self.entry, watched if isinstance(watched, str) else "body")
+        function = getattr(self.entry, watched if isinstance(watched, str) else body)
         if callable(watched):
             vars(self.entry)["watched"] = watched
         try:
             if "suite" in self.order:
-                answer = self.suite.run_body(topology, body)
+                answer = self._as_task(topology, function, way)
             else:
-                answer = self._transient(topology, body, options)
+                answer = self._transient(topology, function, options)
         finally:
             self.show()
         return json.loads(answer)
@@ -103,16 +114,22 @@ class Driver:
     def suite(self) -> Any:  # noqa: ANN401 -- a class of the author's
         """Return an object of the author's class, loaded from its file."""
         file, *names = self.order["suite"]
-        found: Any = sys.modules.get("_daskbridge_testing_suite")
-        if found is None:
-            spec = importlib.util.spec_from_file_location("_daskbridge_testing_suite", file)
-            assert spec is not None
-            assert spec.loader is not None
-            found = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(found)
+        with self._loading:
+            found: Any = sys.modules.get("_daskbridge_testing_suite")
+            if found is None:
+                spec = importlib.util.spec_from_file_location("_daskbridge_testing_suite", file)
+                assert spec is not None
+                assert spec.loader is not None
+                found = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(found)
         for name in names:
             found = getattr(found, name)
         return found()
+
+    def prepare(self) -> None:
+        """Run a task without a cluster, where the author of an adapter says how."""
+        if "suite" in self.order:
+            self.suite.prepare()
 
     def hide(self) -> None:
         """Rename the project away, so that only what was shipped can be imported on this machine."""
@@ -133,8 +150,7 @@ class Driver:
         nodes, addresses = cluster or [[], []]
 
         def look() -> list[str]:
-            temporary = Path(tempfile.gettempdir())
-            found = left(os.environ[MARK], nodes, addresses, temporary)
+            found = self._there(nodes, addresses)
             return [words for words in found if words not in self._before]
 
         try:
@@ -154,6 +170,17 @@ class Driver:
     def _hidden(self) -> Path:
         return Path(f"{self.project.directory}-hidden")
 
+    def _as_task(self, topology: Any, function: Callable[[], Any], way: str) -> str:  # noqa: ANN401 -- as above
+        suite = self.suite
+        try:
+            answer: str = getattr(suite, way)(topology, function)
+        except Exception as error:
+            found = suite.user_error(error)
+            if found is None or found is error:
+                raise
+            raise found from error
+        return answer
+
     def _transient(self, topology: Dask, body: Callable[[], str], options: Mapping[str, Any]) -> str:
         from daskbridge.runtime import transient
 
@@ -168,7 +195,11 @@ class Driver:
 
     def begin(self) -> None:
         """Take what is there now for what belongs to the program."""
-        self._before = left(os.environ[MARK], [], [], Path(tempfile.gettempdir()))
+        self._before = self._there([], [])
+
+    def _there(self, nodes: list[Any], addresses: list[Any]) -> list[str]:
+        temporary = Path(tempfile.gettempdir())
+        return left(os.environ[MARK], nodes, addresses, temporary, self.order["leaves"])
 
     def _write(self, line: Mapping[str, Any]) -> None:
         with self._reports.open("a", encoding="utf-8") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,24 +17,33 @@ if TYPE_CHECKING:
 
 #: The variable by which the processes of one program are told from all others.
 MARK = "DASKBRIDGE_TESTING_MARK"
+#: Where all of a user's nodes that are Dask's own programs spill; they clear it when one starts.
+SCRATCH = "dask-scratch-space*"
 
 
 def left(
-    mark: str, nodes: Iterable[Mapping[str, Any]], addresses: Iterable[str], temporary: Path
+    mark: str,
+    nodes: Iterable[Mapping[str, Any]],
+    addresses: Iterable[str],
+    temporary: Path,
+    others: Iterable[str] = (),
 ) -> list[str]:
     """Say what is there: marked processes but this one, nodes, schedulers that answer, files.
 
-    ``nodes`` are what nodes told of themselves: pid, host and when they were created.
+    ``nodes`` are what nodes told of themselves: pid, host and when they were created. Files whose names match
+    one of the patterns ``others`` are somebody else's.
     """
-    found = {process.pid: process for process in marked(mark) if process.pid != os.getpid()}
-    found |= {process.pid: process for node in nodes if (process := _process(node))}
-    return sorted(
-        [
-            *(words(process) for process in found.values()),
-            *(f"the scheduler at {address} answers" for address in addresses if _answers(address)),
-            *(f"file {path.name}" for path in temporary.iterdir() if not _is_dask_s(path)),
-        ]
-    )
+    others = (SCRATCH, *others)
+    found = [words(process) for process in marked(mark) if process.pid != os.getpid()]
+    names = [path.name for path in temporary.iterdir()]
+    files = [f"file {name}" for name in names if not any(fnmatch(name, other) for other in others)]
+    return sorted({*found, *there(nodes, addresses), *files})
+
+
+def there(nodes: Iterable[Mapping[str, Any]], addresses: Iterable[str]) -> list[str]:
+    """Say what is there of a cluster: nodes that live, schedulers that answer."""
+    found = [words(process) for node in nodes if (process := _process(node))]
+    return [*found, *(f"the scheduler at {address} answers" for address in addresses if _answers(address))]
 
 
 def marked(mark: str) -> Iterator[psutil.Process]:
@@ -51,11 +61,6 @@ def words(process: psutil.Process) -> str:
         return f"process {process.pid}: {' '.join(process.cmdline())[:200]}"
     except psutil.Error:
         return f"process {process.pid}"
-
-
-def _is_dask_s(path: Path) -> bool:
-    """Tell whether that is the directory of all Dask nodes of a user, which clear it when one starts."""
-    return path.name.startswith("dask-scratch-space")
 
 
 def _environ(process: psutil.Process) -> list[bytes]:

@@ -24,6 +24,8 @@ class Orchestrated(CodeTests):
     adapter: str = ""
     #: Top-level modules that importing the plugin must not load, beside that of ``Orchestrator.loaded``.
     orchestrator_modules: tuple[str, ...] = ()
+    #: Patterns of the names of threads and temporary files that the orchestrator itself leaves behind.
+    leaves: tuple[str, ...] = ()
 
     @staticmethod
     def run_body(topology: Any, body: Callable[[], Any]) -> Any:  # noqa: ANN401 -- the author's
@@ -87,7 +89,8 @@ class Orchestrated(CodeTests):
     def order(self) -> dict[str, Any]:
         """Return what every program of this suite gets to know."""
         given = [name for name in OPTIONAL if self.gives(name)]
-        return {**super().order(), "suite": place_of(type(self)), "adapter": self.adapter, "given": given}
+        own = {"suite": place_of(type(self)), "adapter": self.adapter, "given": given, "leaves": self.leaves}
+        return {**super().order(), **own}
 
     def gives(self, name: str) -> bool:
         """Tell whether the author has said something."""

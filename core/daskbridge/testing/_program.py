@@ -135,7 +135,7 @@ class Program:
         nodes, addresses = ([], []) if known is None or known.error else known.value
 
         def look() -> list[str]:
-            return left(self._mark, nodes, addresses, self.temporary)
+            return left(self._mark, nodes, addresses, self.temporary, self._order["leaves"])
 
         try:
             return until(look, within, "the end of all", wanted=lambda found: not found)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 ENTRY = '''
 """The module that has the body, and functions that run on nodes."""
 
+import inspect
 import json
 import os
 import signal
@@ -41,7 +42,8 @@ def body() -> str:
 
 
 async def body_async() -> str:
-    return json.dumps(watched())
+    found = watched()
+    return json.dumps(await found if inspect.isawaitable(found) else found)
 
 
 def fail() -> str:

@@ -6,15 +6,22 @@ import copy
 import gc
 import signal
 import threading
-from typing import Any
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from daskbridge.testing._until import until
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def state() -> dict[str, Any]:
-    """Return what there is of a process's configuration, threads, clients, handlers and ports."""
+
+def state(others: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what there is of a process's configuration, threads, clients, handlers and ports.
+
+    Threads whose names match one of the patterns ``others`` are somebody else's.
+    """
     import cloudpickle
     import dask.config
     from distributed import Client
@@ -27,7 +34,11 @@ def state() -> dict[str, Any]:
     return {
         "dask.config": repr(config),
         "modules pickled by value": sorted(cloudpickle.list_registry_pickle_by_value()),
-        "threads": sorted(thread.name for thread in threading.enumerate()),
+        "threads": sorted(
+            thread.name
+            for thread in threading.enumerate()
+            if not any(fnmatch(thread.name, other) for other in others)
+        ),
         "clients": sorted(repr(client) for client in Client._instances if client.status != "closed"),  # noqa: SLF001 -- its only list
         "signal handlers": [str(signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)],
         "listening ports": sorted(
@@ -38,14 +49,14 @@ def state() -> dict[str, Any]:
     }
 
 
-def changes(before: dict[str, Any], within: float) -> dict[str, list[Any]]:
+def changes(before: dict[str, Any], within: float, others: Iterable[str] = ()) -> dict[str, list[Any]]:
     """Return what differs from before, as pairs, once that no longer changes for the better.
 
     A call that was given up goes on in its thread for a moment: nothing is waited for longer than ``within``.
     """
 
     def differing() -> dict[str, list[Any]]:
-        now = state()
+        now = state(others)
         return {name: [before[name], now[name]] for name in now if before[name] != now[name]}
 
     try:

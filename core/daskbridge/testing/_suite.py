@@ -11,6 +11,7 @@ import pytest
 
 from daskbridge.errors import PluginError, unknown
 from daskbridge.plugins import plugins
+from daskbridge.serialization import CAPABILITIES
 from daskbridge.testing import _recorder
 from daskbridge.testing._abilities import ABILITIES
 from daskbridge.testing._scenario import Scenario, Stage
@@ -28,7 +29,8 @@ class Suite:
     provisioner: str = "local"
     #: ``provisioner_options`` of every topology, under that name; what JSON can hold.
     options: ClassVar[Mapping[str, Any]] = {}
-    #: Abilities that the target lacks, each with the reason, which the skip says.
+    #: Abilities that the target lacks, each with the reason, which the skip says. A capability of the target's
+    #: may be among them, where the kit's topologies can't ask for it.
     lacks: ClassVar[Mapping[str, str]] = {}
     #: Seconds for a cluster to get ready, and for each thing that a program waits for.
     patience: float = 120.0
@@ -38,8 +40,9 @@ class Suite:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         for name, reason in cls.lacks.items():
-            if name not in ABILITIES:
-                raise PluginError(f"{cls.__name__}.lacks: {unknown('ability', name, ABILITIES)}")
+            if name not in ABILITIES and name not in CAPABILITIES:
+                known = [*ABILITIES, *CAPABILITIES]
+                raise PluginError(f"{cls.__name__}.lacks: {unknown('ability', name, known)}")
             if not str(reason).strip():
                 msg = f"{cls.__name__}.lacks[{name!r}] is {reason!r}; expected the reason, in words"
                 raise PluginError(msg)
@@ -61,10 +64,11 @@ class Suite:
         return {
             "provisioner": self.provisioner,
             "options": {self.provisioner: dict(self.options)} if self.options else {},
-            "capabilities": sorted(self.capabilities),
+            "capabilities": sorted(self.capabilities - self.lacks.keys()),
             "lacks": dict(self.lacks),
             "patience": self.patience,
             "settles": self.settles,
+            "leaves": [],
         }
 
     def settings(self) -> dict[str, str]:
@@ -79,6 +83,11 @@ class Suite:
         except PluginError:  # a test says so
             return frozenset()
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Name those whose capabilities count."""
+        return (self.provisioner,)
+
     def needs(self, ability: str) -> None:
         """Skip a test where the target lacks an ability of the kit's."""
         if ability in self.lacks:
@@ -86,8 +95,9 @@ class Suite:
 
     def honours(self, capability: str) -> None:
         """Skip a test where the target does not declare a capability."""
+        self.needs(capability)
         if capability not in self.capabilities:
-            pytest.skip(f"{self.provisioner!r} does not declare the capability {capability!r}")
+            pytest.skip(f"the capability {capability!r} is not declared by {' and '.join(self.targets)}")
 
     def given(self, test: Callable[..., None], *arguments: object) -> None:
         """Skip a test whose precondition another test asserts, where that one fails; name it."""

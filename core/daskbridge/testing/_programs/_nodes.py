@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.testing._until import until
@@ -85,7 +86,7 @@ def late_worker(driver: Driver, client: Client) -> Iterator[str | None]:
     if "late-workers" in driver.lacks:
         yield None
         return
-    with _dask_worker(client) as process:
+    with TemporaryDirectory() as directory, _dask_worker(client, directory) as process:
         found = until(lambda: process.poll() is not None or new(), driver.patience, "a late worker")
         if found is True:
             msg = f"`dask worker` ended with {process.returncode}; it printed to this program's output"
@@ -94,8 +95,9 @@ def late_worker(driver: Driver, client: Client) -> Iterator[str | None]:
 
 
 @contextmanager
-def _dask_worker(client: Client) -> Iterator[subprocess.Popen[bytes]]:
+def _dask_worker(client: Client, directory: str) -> Iterator[subprocess.Popen[bytes]]:
     quiet = ["--no-nanny", "--no-dashboard", "--nthreads", "1", "--death-timeout", "60"]
+    quiet += ["--local-directory", directory]
     command = [sys.executable, "-P", "-m", "distributed.cli.dask_worker", address_of(client), *quiet]
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with subprocess.Popen(  # noqa: S603 -- a worker of the kit's

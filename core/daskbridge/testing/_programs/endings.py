@@ -46,6 +46,7 @@ def outcome(driver: Driver, call: Callable[[], object]) -> dict[str, Any]:
         return {
             "type": type(error).__name__,
             "user's": type(error) is driver.entry.Mistake,
+            "named as it": type(error).__name__ == driver.entry.Mistake.__name__,
             "daskbridge's": isinstance(error, DaskbridgeError),
             "of provisioning": isinstance(error, ProvisioningError),
             "message": str(error),

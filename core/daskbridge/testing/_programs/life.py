@@ -35,12 +35,13 @@ def play(driver: Driver) -> None:
     topology = driver.topology(Dask(workers=WorkerGroup(NUMBER)))
     driver.report("token", driver.project.token)
     driver.report("code", driver.project.tokens)
-    before = state()
+    driver.prepare()
+    before = state(driver.order["leaves"])
     driver.report("result", driver.run(topology, partial(_body, driver)))
     driver.report("steps", [[each.step, each.state] for each in driver.heard])
     cluster = driver.told["cluster"]
     driver.observe("left", lambda: driver.left(cluster))
-    driver.observe("changes", lambda: changes(before, 5))
+    driver.observe("changes", lambda: changes(before, 5, driver.order["leaves"]))
     driver.observe("second", lambda: driver.run(topology, partial(_again, driver)))
 
 
