@@ -95,10 +95,10 @@ class NodeProcess:
         """Say how it ended, with its last lines."""
         if self.refused:
             return f"{self.node.name} could not be started by {self.command[0]!r}: {self.refused}"
+        how = f"with exit code {self.code}"
         if self.code is not None and self.code < 0:
-            how = f"by {signal.Signals(-self.code).name}"
-        else:
-            how = f"with exit code {self.code}"
+            named = {each.value: each.name for each in signal.Signals}
+            how = f"by {named.get(-self.code, f'signal {-self.code}')}"
         return f"{self.node.name} ended {how}" + (f":\n{self.words}" if self.words else "")
 
     def signal(self, number: signal.Signals) -> None:

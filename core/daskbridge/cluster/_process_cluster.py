@@ -173,7 +173,8 @@ class ProcessCluster:
 
     def _ended(self, process: NodeProcess) -> None:
         """Say so where a worker ends that should not."""
-        if self._closing is None and any(process in group for group in self._workers.values()):
+        wanted = any(process in group for group in self._workers.values())
+        if wanted and self._closing is None and self._scheduler.alive:
             logger.warning("%s", process.end_in_words)
 
     def _processes(self) -> list[NodeProcess]:
