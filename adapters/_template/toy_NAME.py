@@ -26,6 +26,7 @@ class Task:
 
     def __post_init__(self) -> None:
         self.log = logging.getLogger(f"toy_NAME.{self.name}")
+        self.log.setLevel(logging.INFO)
         self.log.addHandler(Lines(self.lines))
 
 

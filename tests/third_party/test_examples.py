@@ -11,7 +11,7 @@ from tests.third_party.distributions import ROOT, call
 EXAMPLES = ROOT / "examples" / "third_party"
 #: What each may lack, in words of the skip.
 LACKS = {
-    "command": ["does not declare the capability 'adaptive'"],
+    "command": ["the capability 'adaptive'"],
     "temporal": ["lacks 'run_retried'", "lacks 'published'", "lacks 'logged'"],
     "acme": [],
 }
