@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from daskbridge.cluster._cluster_class import ClusterClass
     from daskbridge.cluster._existing import Existing
     from daskbridge.cluster._local import LocalProvisioner
+    from daskbridge.cluster._node import Node
+    from daskbridge.cluster._process_provisioner import ProcessProvisioner
     from daskbridge.plugins._lease import Lease
     from daskbridge.plugins._provisioner import ClusterHandle, ClusterRef, Provisioner
 
@@ -22,6 +24,8 @@ __all__ = [
     "Existing",
     "Lease",
     "LocalProvisioner",
+    "Node",
+    "ProcessProvisioner",
     "Provisioner",
 ]
 
@@ -34,5 +38,7 @@ __getattr__, __dir__ = lazy(
         "Existing": "daskbridge.cluster._existing",
         "Lease": "daskbridge.plugins._lease",
         "LocalProvisioner": "daskbridge.cluster._local",
+        "Node": "daskbridge.cluster._node",
+        "ProcessProvisioner": "daskbridge.cluster._process_provisioner",
     },
 )

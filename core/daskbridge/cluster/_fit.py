@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from daskbridge.errors import ProvisioningError
 
 if TYPE_CHECKING:
     from daskbridge.topology import Dask, WorkerGroup
+
+T = TypeVar("T")
 
 #: Workers per processor that are started at most: enough to try out a topology's shape on a laptop.
 WORKERS_PER_CPU = 2
@@ -58,7 +60,7 @@ def fit(topology: Dask, machine: Machine, *, exact: bool = False) -> tuple[dict[
     """
     groups = topology.groups
     asked = {name: group.number_of_workers or 1 for name, group in groups.items()}
-    needs = {name: _memory(group) for name, group in groups.items()}
+    needs = {name: memory_of(group) for name, group in groups.items()}
     needs, notes = _shrunk(needs, machine.memory, exact=exact)
     most = sum(asked.values()) if exact else max(LEAST_WORKERS, WORKERS_PER_CPU * machine.cpus, len(asked))
     numbers = _lower(asked, needs, most, machine.memory)
@@ -73,7 +75,7 @@ def fit(topology: Dask, machine: Machine, *, exact: bool = False) -> tuple[dict[
     shares = {
         name: Share(
             number=numbers[name],
-            threads=_threads(group, max(1, machine.cpus // total)),
+            threads=threads_of(group, max(1, machine.cpus // total)),
             memory=needs[name] or free // unsized,
         )
         for name, group in groups.items()
@@ -120,14 +122,16 @@ def _lower(asked: dict[str, int], needs: dict[str, int | None], most: int, memor
     return numbers
 
 
-def _threads(group: WorkerGroup, default: int) -> int:
+def threads_of(group: WorkerGroup, default: T) -> int | T:
+    """Return how many tasks each worker of a group runs at once, or ``default`` where nothing is asked."""
     if group.threads is not None:
         return group.threads
     cpus = group.resources.request("cpu") if group.resources else None
     return default if cpus is None else math.ceil(cpus)
 
 
-def _memory(group: WorkerGroup) -> int | None:
+def memory_of(group: WorkerGroup) -> int | None:
+    """Return the bytes of memory that each worker of a group has at most; None where nothing is asked."""
     if group.resources is None:
         return None
     asked = group.resources.limit("memory") or group.resources.request("memory")

@@ -71,7 +71,8 @@ class LocalCluster:
         cluster = cls(zygote, run.id, notes)
         try:
             if setting("tls"):
-                cluster.security = await asyncio.wrap_future(zygote.certify())
+                # shielded: they are for the clusters of other starts, too
+                cluster.security = await asyncio.shield(asyncio.wrap_future(zygote.certify()))
             await cluster._start(run, topology, shares)
         except BaseException:
             await asyncio.shield(cluster.close("failed to start"))

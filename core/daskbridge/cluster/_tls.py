@@ -32,3 +32,14 @@ def client_environment(security: Security | None) -> dict[str, str]:
         for name, field in known.items()
         if (value := getattr(security, f"tls_{field}")) is not None
     }
+
+
+def node_config(security: Security | None) -> dict[str, Any]:
+    """Return Dask's configuration of a node, for its environment: never for its arguments or a log."""
+    known = secrets(security)
+    if known is None:
+        return {}
+    tls: dict[str, Any] = {"ca-file": known["tls_ca_file"]}
+    for role in _ROLES:
+        tls[role] = {kind: known[f"tls_{role}_{kind}"] for kind in ("cert", "key")}
+    return {"distributed": {"comm": {"require-encryption": True, "tls": tls}}}

@@ -128,9 +128,9 @@ class Zygote:
             self._loop = None
 
     async def cooled(self) -> None:
-        """Wait for the end of a process that is not meant to stay warm once it has no cluster."""
+        """End a process that is not meant to stay warm, once it has no cluster, and wait for that."""
         if not self._listeners and self._settings["warm"] == 0:
-            await in_thread(lambda: self._thread.join(LAST_CHANCE))
+            await in_thread(self._end)
 
     @property
     def expired(self) -> bool:

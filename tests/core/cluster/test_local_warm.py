@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dask.config
+import psutil
 import pytest
+from distributed import Security
 
 from daskbridge import Dask, Scheduler, WorkerGroup, transient
-from daskbridge.errors import ClusterLost, ProvisioningError
+from daskbridge.errors import ClusterLost, ProvisioningError, RunCancelled
 
 
 @pytest.fixture
@@ -45,6 +47,43 @@ def test_the_driver_s_environment_of_the_moment_reaches_the_nodes(flavour, tell,
     third = tell(variable("OF_THE_MOMENT"))
     assert [first[1], second[1], third[1]] == ["one", "two", None]
     assert first[0] == second[0] == third[0]
+
+
+def test_a_start_that_fails_leaves_no_process_where_none_is_to_stay_warm(flavour):
+    def warm():
+        return {child for child in psutil.Process().children() if "local_zygote" in " ".join(child.cmdline())}
+
+    before = warm()
+    topology = Dask(workers=WorkerGroup(10_000), provisioner_options={"local": {"exact": True}})
+    with dask.config.set({"daskbridge.local-warm": 0}):
+        with pytest.raises(ProvisioningError, match="asked exactly"):
+            with transient(topology, code=False):
+                pass
+    assert warm() <= before
+
+
+def test_a_start_that_is_cancelled_while_certificates_are_made_does_not_spoil_the_next(monkeypatch):
+    go, temporary = threading.Event(), Security.temporary
+
+    def slow():
+        go.wait(30)
+        return temporary()
+
+    class Later:
+        looks = 0
+
+        def is_set(self):
+            self.looks += 1
+            return self.looks > 5
+
+    monkeypatch.setattr(Security, "temporary", slow)
+    with dask.config.set({"daskbridge.local-warm": 7.5}):  # so that it is a process of this test's
+        with pytest.raises(RunCancelled):
+            with transient(Dask(), code=False, cancel=Later()):
+                pass
+        go.set()
+        with transient(Dask(), code=False) as cluster:
+            assert cluster.client.submit(int, 1).result() == 1
 
 
 def test_what_python_remembers_of_the_environment_is_of_the_moment(flavour, tell, monkeypatch):

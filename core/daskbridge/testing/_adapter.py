@@ -1,0 +1,64 @@
+"""What every adapter has to do."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from daskbridge.plugins import plugins
+from daskbridge.testing._attempts import AttemptTests, told_to_end
+from daskbridge.testing._common import PROGRAMS, QUICK_STEPS, CommonSuite
+from daskbridge.testing._scenario import Scenario
+
+if TYPE_CHECKING:
+    from daskbridge.testing._scenario import Report
+
+RETRIED: Final = Scenario("retried", f"{PROGRAMS}.attempts:retried")
+CANCELLED: Final = (
+    Scenario("cancelled_start", f"{PROGRAMS}.attempts:starting", act=told_to_end, settings=QUICK_STEPS),
+    Scenario("cancelled_body", f"{PROGRAMS}.attempts:running", act=told_to_end),
+)
+
+
+class AdapterSuite(AttemptTests, CommonSuite):
+    """Prove an adapter: inherit, name the orchestrator, say how a body is run as its task, and run pytest.
+
+    The tests start about a dozen programs, two at a time, on ``local`` clusters. In each a generated project's
+    functions are run as tasks by :meth:`run_body`, while the project's directory has another name.
+
+    >>> class TestAcme(AdapterSuite):
+    ...     adapter = "acme"
+    ...     lacks = {"run_retried": "acme has no retries"}
+    ...
+    ...     @staticmethod
+    ...     def run_body(topology, body):
+    ...         import acme
+    ...         from daskbridge_acme import on_dask
+    ...
+    ...         return acme.run(on_dask(topology)(body))
+    """
+
+    @cached_property
+    def capabilities(self) -> frozenset[str]:
+        """Return which fields of a topology are honoured by the provisioner, and by the adapter's if it has one."""
+        honoured = super().capabilities
+        if len(self.targets) == 1:
+            return honoured
+        return honoured & frozenset(plugins().provisioner(self.adapter).capabilities)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Name those whose capabilities count."""
+        own = self.adapter in plugins().names("daskbridge_provisioners")
+        return (self.provisioner, self.adapter) if own else (self.provisioner,)
+
+    def scenarios(self) -> list[Scenario]:
+        """List the programs of this suite."""
+        own = [Scenario("task", f"{PROGRAMS}.task", settings=QUICK_STEPS)]
+        own += [RETRIED] if self.gives("run_retried") else []
+        own += CANCELLED if self.gives("cancel") else []
+        return [*super().scenarios(), *own]
+
+    def ready_for_code(self, life: Report) -> None:
+        """Skip the tests of the code where no task is known to be the orchestrator's, which says which code."""
+        self.known(life.of_other("task"))

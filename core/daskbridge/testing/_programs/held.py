@@ -1,0 +1,60 @@
+"""A body that waits for its cluster: until it is interrupted, or the cluster is lost."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from daskbridge.testing._programs._nodes import on_scheduler, who
+from daskbridge.testing._programs.endings import outcome
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from daskbridge.testing._driver import Driver
+
+#: Seconds that a task would take.
+LONG = 600
+
+
+def play(driver: Driver) -> None:
+    """Wait for a result that does not come."""
+    from daskbridge.topology import Dask
+
+    driver.run(driver.topology(Dask()), partial(_hold, driver))
+
+
+def lose(driver: Driver) -> None:
+    """Wait for a result after the scheduler was killed."""
+    from daskbridge.topology import Dask
+
+    if {"exclusive", "scheduler-process"} & driver.lacks:
+        return
+    topology = driver.topology(Dask())
+    driver.observe("lost", lambda: outcome(driver, lambda: driver.run(topology, partial(_lose, driver))))
+
+
+def _hold(driver: Driver) -> Any:  # noqa: ANN401 -- it does not return
+    client = _client()
+    task = client.submit(driver.entry.nap, LONG)
+    driver.report("cluster", who(driver, client))
+    driver.report("waits")
+    return task.result()
+
+
+def _lose(driver: Driver) -> Any:  # noqa: ANN401 -- as above
+    client = _client()
+    task = client.submit(driver.entry.nap, LONG)
+    driver.report("cluster", who(driver, client))
+    driver.report("waits")
+    with suppress(OSError):  # it can't answer any more
+        on_scheduler(driver, client, "end")
+    return task.result()
+
+
+def _client() -> Client:
+    from distributed import get_client
+
+    client: Client = get_client()
+    return client

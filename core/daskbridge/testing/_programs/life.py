@@ -1,0 +1,107 @@
+"""A whole life of a cluster, and a second one: code on all nodes, workers, steps, what is left."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.request import ProxyHandler, build_opener
+
+from daskbridge.testing._programs._nodes import (
+    late_worker,
+    on_scheduler,
+    on_workers,
+    wait_for,
+    who,
+    workers,
+)
+from daskbridge.testing._state import changes, state
+from daskbridge.testing._until import until
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from daskbridge.testing._driver import Driver
+
+#: How many workers are asked for.
+NUMBER = 2
+#: Seconds between two tellings of a step that lasts, as set for this program, and how many are waited for.
+INTERVAL, TELLINGS = 0.2, 3
+
+
+def play(driver: Driver) -> None:
+    """Run a body twice."""
+    from daskbridge.topology import Dask, WorkerGroup
+
+    topology = driver.topology(Dask(workers=WorkerGroup(NUMBER)))
+    driver.report("token", driver.project.token)
+    driver.report("code", driver.project.tokens)
+    driver.prepare()
+    before = state(driver.order["leaves"])
+    driver.report("result", driver.run(topology, partial(_body, driver)))
+    driver.report("steps", [[each.step, each.state] for each in driver.heard])
+    cluster = driver.told["cluster"]
+    driver.observe("left", lambda: driver.left(cluster))
+    driver.observe("changes", lambda: changes(before, 5, driver.order["leaves"]))
+    driver.observe("second", lambda: driver.run(topology, partial(_again, driver)))
+
+
+def _body(driver: Driver) -> str:
+    from distributed import get_client
+
+    client = get_client()
+    driver.observe("dashboard", lambda: _dashboard(driver))
+    driver.report("scheduler id", client.scheduler_info(n_workers=0)["id"])
+    driver.hide()
+    driver.observe("number", lambda: wait_for(driver, client, NUMBER))
+    driver.observe("code on workers", lambda: on_workers(driver, client, "code"))
+    driver.observe("code on the scheduler", lambda: on_scheduler(driver, client, "code"))
+    driver.observe("entry", lambda: _entry(driver, client))
+    driver.observe("workers", lambda: len(workers(client)))
+    driver.observe("late", lambda: _late(driver, client))
+    driver.observe("told again", lambda: _tellings(driver))
+    driver.observe("cluster", lambda: who(driver, client))
+    return driver.project.token
+
+
+def _again(driver: Driver) -> list[Any]:
+    from distributed import get_client
+
+    client = get_client()
+    return [client.scheduler_info(n_workers=0)["id"], on_workers(driver, client, "code")]
+
+
+def _entry(driver: Driver, client: Client) -> list[Any]:
+    """Let functions of the entry module run in tasks, alone and in a graph."""
+    from dask.delayed import delayed
+
+    double = driver.entry.double
+    graph = delayed(double)(delayed(double)(1))
+    return [client.gather(client.map(double, [1, 2, 3], pure=False)), client.compute(graph).result()]
+
+
+def _late(driver: Driver, client: Client) -> Any:  # noqa: ANN401 -- what JSON can hold
+    with late_worker(driver, client) as address:
+        if address is None:
+            return None
+        return client.submit(driver.entry.code, workers=[address], pure=False).result(driver.patience)
+
+
+def _tellings(driver: Driver) -> int:
+    """Wait until the body's step was told some times; return how often."""
+
+    def told() -> int:
+        return sum(each.step == "body" and each.state == "waiting" for each in driver.heard)
+
+    return until(told, 50 * INTERVAL, "news of the body", wanted=lambda found: found >= TELLINGS)
+
+
+def _dashboard(driver: Driver) -> Any:  # noqa: ANN401 -- as above
+    """Open the link that plugins were told before the body began."""
+    from importlib.util import find_spec
+
+    ref = driver.heard[-1].run.ref
+    link = None if ref is None else ref.dashboard_link
+    if link is None:
+        return {"link": None, "bokeh": find_spec("bokeh") is not None}
+    with build_opener(ProxyHandler({})).open(link, timeout=30) as page:
+        return {"link": link, "status": page.status}

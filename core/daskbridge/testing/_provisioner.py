@@ -1,0 +1,147 @@
+"""What every provisioner has to do, beside what every cluster has to be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daskbridge.testing._common import PROGRAMS, QUICK_STEPS, CommonSuite
+from daskbridge.testing._programs.handle import FIRST, THEN
+from daskbridge.testing._scenario import Scenario
+
+if TYPE_CHECKING:
+    from daskbridge.testing._scenario import Report, Stage
+
+#: The part of ``import distributed`` that the import of a plugin's module may cost.
+CHEAP = 0.25
+#: The part of a thread's ticks that the loop has at least while it provisions.
+ALIVE = 0.4
+
+
+class ProvisionerSuite(CommonSuite):
+    """Test a provisioner: inherit as ``Test...``, name it, and run pytest.
+
+    ``provisioner`` is its name, installed as a plugin; ``options`` are its ``provisioner_options`` of every
+    topology. ``lacks`` maps abilities that it lacks, which the reference page lists, to reasons.
+    ``surroundings`` starts what one driver program needs. The suite's programs are drivers in processes of
+    their own, two at a time, in an empty directory and with a project that is renamed away. Each test asserts
+    on what one of them saw.
+
+    >>> class TestLocal(ProvisionerSuite):
+    ...     provisioner = "local"
+    """
+
+    def scenarios(self) -> list[Scenario]:
+        """List the programs of this suite."""
+        return [
+            *super().scenarios(),
+            Scenario("plugin", f"{PROGRAMS}.plugin"),
+            Scenario("handle", f"{PROGRAMS}.handle"),
+            Scenario("cancels", f"{PROGRAMS}.cancels", settings=QUICK_STEPS),
+        ]
+
+    @pytest.fixture
+    def plugin(self, stage: Stage) -> Report:
+        """Give the report of a process that looked the provisioner up, and did nothing else."""
+        return stage.report("plugin")
+
+    @pytest.fixture
+    def handle(self, stage: Stage) -> Report:
+        """Give the report of a loop that drove the provisioner and its handle."""
+        return stage.report("handle")
+
+    @pytest.fixture
+    def cancels(self, stage: Stage) -> Report:
+        """Give the report of a process whose runs were cancelled."""
+        return stage.report("cancels")
+
+    def preconditions(self, life: Report) -> None:
+        """Skip the first test where no run can work with what the plugin offers."""
+        plugin = life.of_other("plugin")
+        self.given(self.test_it_is_found_by_its_name, plugin)
+        self.given(self.test_it_has_what_a_provisioner_has, plugin)
+        self.given(self.test_its_capabilities_are_known_names, plugin)
+
+    def test_it_is_found_by_its_name(self, plugin: Report) -> None:
+        """The installed plugin offers the provisioner under its name."""
+        plugin.of("found")
+        assert plugin.of("name") == self.provisioner
+
+    def test_it_has_what_a_provisioner_has(self, plugin: Report) -> None:
+        """It satisfies ``daskbridge.plugins.Provisioner``."""
+        self.given(self.test_it_is_found_by_its_name, plugin)
+        assert plugin.of("satisfies")
+
+    def test_its_capabilities_are_known_names(self, plugin: Report) -> None:
+        """``capabilities``, ``adapts`` and ``advice`` name what a topology can ask."""
+        self.given(self.test_it_has_what_a_provisioner_has, plugin)
+        assert plugin.of("words") == []
+
+    def test_its_module_is_cheap_to_import(self, plugin: Report) -> None:
+        """The plugin's module imports nothing heavy."""
+        self.given(self.test_it_is_found_by_its_name, plugin)
+        assert plugin.of("heavy") == []
+        seconds, distributed = plugin.of("seconds")
+        assert seconds <= CHEAP * distributed
+
+    def test_validating_starts_nothing(self, plugin: Report) -> None:
+        """``validate`` takes the suite's topology, and starts no process, thread or connection."""
+        self.given(self.test_its_capabilities_are_known_names, plugin)
+        assert plugin.of("validated") == []
+
+    def test_the_loop_goes_on_while_it_provisions(self, handle: Report) -> None:
+        """``provision`` does not block the core's loop."""
+        loop, thread = handle.of("ticks")
+        assert loop >= ALIVE * thread
+
+    def test_its_handle_has_what_a_handle_has(self, handle: Report) -> None:
+        """The handle satisfies ``ClusterHandle``; its reference survives JSON and names this provisioner."""
+        found = handle.of("handle")
+        assert found.pop("kind") == self.provisioner
+        assert set(found.values()) == {True}, found
+
+    def test_a_sound_cluster_has_no_failure(self, handle: Report) -> None:
+        """``failure()`` is None while nothing is wrong."""
+        assert handle.of("failure") is None
+
+    def test_logs_are_texts_by_name(self, handle: Report) -> None:
+        """``logs()`` is a mapping of names to texts."""
+        assert set(handle.of("logs").items()) <= {("str", "str")}
+
+    def test_a_reference_is_attached_to_or_refused(self, handle: Report) -> None:
+        """``attach`` gives a handle on the same scheduler, or raises ``ProvisioningError``."""
+        assert handle.of("attached") in {"attached", "refused"}
+
+    def test_scaling_does_what_it_says(self, handle: Report) -> None:
+        """``scale`` brings a group to more workers, and back."""
+        self.needs("scale")
+        assert handle.of("scaled") == [FIRST, THEN, FIRST]
+
+    def test_closing_ends_all_and_a_second_time_nothing(self, handle: Report) -> None:
+        """``close`` ends the cluster; a second call is fine."""
+        handle.of("closed")
+        assert handle.of("left") == []
+        handle.of("closed again")
+
+    def test_asking_to_close_returns_at_once(self, handle: Report) -> None:
+        """``request_close`` returns at once from another thread, even while the loop stands still."""
+        self.given(self.test_closing_ends_all_and_a_second_time_nothing, handle)
+        assert handle.of("asked")
+        handle.of("closed after that")
+        assert handle.of("left of the other") == []
+
+    def test_a_cancel_ends_provisioning(self, cancels: Report) -> None:
+        """A run that is cancelled while it provisions ends in ``RunCancelled``."""
+        assert cancels.of("early")["type"] == "RunCancelled", cancels.of("early")
+
+    def test_nothing_is_left_of_provisioning_that_was_cancelled(self, cancels: Report) -> None:
+        """What was started by then is gone, while the driver goes on."""
+        self.given(self.test_nothing_is_left_after_a_success, cancels.of_other("life"))
+        assert cancels.of("left of the start") == []
+
+    def test_a_cancel_ends_the_body_and_its_cluster(self, cancels: Report) -> None:
+        """A body that waits ends in ``RunCancelled``, and its cluster is gone, while the driver goes on."""
+        assert cancels.of("late")["type"] == "RunCancelled", cancels.of("late")
+        self.given(self.test_nothing_is_left_of_provisioning_that_was_cancelled, cancels)
+        assert cancels.of("left of the body") == []

@@ -1,0 +1,142 @@
+"""What a suite stages: driver programs, what is done to each from outside, and what they reported."""
+
+from __future__ import annotations
+
+import json
+import signal
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from daskbridge.testing._program import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from daskbridge.testing._program import Observation
+    from daskbridge.testing._suite import Suite
+
+#: Programs of one suite that run at a time.
+AT_A_TIME = 2
+#: The program that shows whether a body gets a cluster at all, and the test that says so.
+FIRST, ROOT = "life", "test_a_body_gets_a_cluster_and_its_result_comes_back"
+
+
+def to_the_end(program: Program, suite: Suite) -> None:
+    """Let the program end by itself."""
+    program.ends(4 * suite.patience)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Describe one driver program of a suite; tests get its :class:`Report` by a fixture of that name.
+
+    ``program`` is ``module`` or ``module:function``, where the function, by default ``play``, takes a
+    :class:`~daskbridge.testing._driver.Driver`. ``act`` waits for the program and does to it what is to be
+    done. ``settings`` are further environment variables.
+    """
+
+    name: str
+    program: str
+    act: Callable[[Program, Suite], None] = to_the_end
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Hold what one program reported, how it ended and what it left."""
+
+    name: str
+    observations: Mapping[str, Observation]
+    code: int | None
+    output: str
+    left: list[str]
+    stage: Stage
+
+    def of(self, name: str) -> Any:  # noqa: ANN401 -- what JSON can hold
+        """Return what was observed under a name; fail with its error.
+
+        What was not reached is a skip that names the test which says why, or else a failure.
+        """
+        found = self.observations.get(name)
+        if found is None:
+            cause = self.stage.cause()
+            if cause is not None:
+                pytest.skip(f"not reached: {cause} says why")
+            pytest.fail(f"program {self.name!r} ended before {name!r}; {self.end}", pytrace=False)
+        if found.error is not None:
+            pytest.fail(f"program {self.name!r}, {name}:\n{found.error}", pytrace=False)
+        return found.value
+
+    def of_other(self, name: str) -> Report:
+        """Return the report of another program of the suite."""
+        return self.stage.report(name)
+
+    @property
+    def end(self) -> str:
+        """Say how the program ended and what it printed."""
+        return f"its exit code: {self.code}; it printed:\n{self.output}"
+
+
+class Stage:
+    """Run the programs that a suite's tests ask for, some at a time, each once."""
+
+    def __init__(self, suite: Suite, directory: Path, needed: Iterable[str]) -> None:
+        self._suite = suite
+        self._directory = directory
+        self._scenarios = {scenario.name: scenario for scenario in suite.scenarios()}
+        self._pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="daskbridge-testing")
+        self._reports: dict[str, Future[Report]] = {}
+        self._closing = False
+        for name in needed:
+            self._begin(name)
+
+    def report(self, name: str) -> Report:
+        """Return a program's report, as soon as it is there."""
+        return self._begin(name).result()
+
+    def close(self) -> None:
+        """Start nothing more and wait for what runs, which is bounded."""
+        self._closing = True
+        self._pool.shutdown(cancel_futures=True)
+
+    def _begin(self, name: str) -> Future[Report]:
+        if name not in self._reports:
+            self._reports[name] = self._pool.submit(self._perform, self._scenarios[name])
+        return self._reports[name]
+
+    def _perform(self, scenario: Scenario) -> Report:
+        suite, directory = self._suite, self._directory / scenario.name
+        surroundings = directory / "surroundings"
+        surroundings.mkdir(parents=True)
+        with ExitStack() as stack:
+            environ = stack.enter_context(suite.surroundings(surroundings))
+            order = {**suite.order(), "program": scenario.program}
+            environ = {**suite.settings(), **scenario.settings, **environ}
+            program = Program(scenario.name, directory, order, environ)
+            stack.callback(program.close)
+            program.start()
+            failure = ""
+            try:
+                scenario.act(program, suite)
+            except TimeoutError as error:
+                failure = f"{error}\n"
+                program.process.send_signal(signal.SIGKILL)
+            code = program.ends(suite.patience)
+            left = program.left(suite.settles)
+            return Report(scenario.name, program.observations, code, failure + program.output, left, self)
+
+    def cause(self) -> str | None:
+        """Return the name of the test that says why no body gets a cluster, if none does."""
+        found = self.report(FIRST).observations.get("result")
+        return ROOT if found is None or found.error is not None else None
+
+
+def dumped(report: Report) -> str:
+    """Return all of a report as text, for a person."""
+    seen = {name: each.error or each.value for name, each in report.observations.items()}
+    return f"{json.dumps(seen, indent=1)}\n{report.left}\n{report.end}"

@@ -1,0 +1,32 @@
+"""toyflow under daskbridge: all of the adapter."""
+
+from __future__ import annotations
+
+from daskbridge.plugins import Orchestrator, hookimpl
+
+
+def current():
+    import toyflow
+
+    return toyflow.current()
+
+
+def code_source(run):
+    from daskbridge.code import module_spec
+
+    return module_spec(run.entry)
+
+
+@hookimpl
+def daskbridge_orchestrators():
+    return Orchestrator(
+        "toyflow",
+        loaded="toyflow",
+        detect=lambda: current() is not None,
+        identity=lambda: current().name,
+        code_source=code_source,
+        cancelled=lambda: current().told_to_end.is_set(),
+        logger=lambda run: current().log,
+        on_step=lambda step, run: current().heartbeats.append(f"{step.name} {step.state} {step.detail}"),
+        on_ready=lambda run: current().links.append(run.ref.dashboard),
+    )

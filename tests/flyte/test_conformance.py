@@ -1,0 +1,56 @@
+"""The adapter passes the conformance kit, in Flyte's local runs."""
+
+from __future__ import annotations
+
+from daskbridge.testing import AdapterSuite
+
+
+class TestFlyte(AdapterSuite):
+    adapter = "flyte"
+    leaves = ("tmp*", "flyte_syncify*")
+    lacks = {
+        "threads": "Flyte's backend takes threads from the number of CPUs, which no test asks for",
+        "documents": "Flyte chooses the task's class by the type of plugin_config, which is Dask",
+        "cancel": "a local run has no control plane that could tell a task to end",
+        "published": "a local run shows no links",
+        "heard": "a local run hears of nothing but the end of a task",
+        "logged": "a local run has no log of a task beside what the process prints",
+        "errors": "Flyte makes an error of its own of a body's: the type is left as its code, notes join the text",
+    }
+
+    @staticmethod
+    def prepare():
+        import flyte
+
+        def nothing() -> str:
+            return ""
+
+        flyte.with_runcontext(mode="local").run(flyte.TaskEnvironment("plain").task(nothing))
+
+    @staticmethod
+    def run_body(topology, body):
+        return in_flyte(topology, body)
+
+    @staticmethod
+    def run_retried(topology, body):
+        return in_flyte(topology, body, retries=1)
+
+    @staticmethod
+    def run_name():
+        return "kit.body"
+
+    @staticmethod
+    def user_error(error):
+        from daskbridge import errors
+
+        code = getattr(error, "code", None)
+        return code and (getattr(errors, code, None) or type(code, (Exception,), {}))(str(error))
+
+
+def in_flyte(topology, body, **options):
+    import daskbridge_flyte  # noqa: F401 -- makes the topology's type known to Flyte
+    import flyte
+
+    environment = flyte.TaskEnvironment("kit", plugin_config=topology)
+    run = flyte.with_runcontext(mode="local").run(environment.task(body, **options))
+    return run.outputs()[0]
