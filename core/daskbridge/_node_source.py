@@ -30,9 +30,9 @@ def packed(package: str) -> tuple[str, bytes, str]:
 
     Raises TypeError for a package that is none to travel.
     """
-    if not hasattr(import_module(package), "Travels"):
+    if not (package and hasattr(import_module(package), "Travels")):
         msg = (
-            f"the package {package!r} does not travel: put what nodes need into a package of its own, "
+            f"{package or 'a module of no package'} does not travel: put what nodes need into a package, "
             "and let its __init__ say `from daskbridge.plugins import Travels`"
         )
         raise TypeError(msg)

@@ -82,12 +82,16 @@ class Texts(MetaPathFinder, ExecutionLoader):
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
         """Find what is among the texts."""
-        return ModuleSpec(name, self) if name in self._texts else None
+        if name not in self._texts:
+            return None
+        spec = ModuleSpec(name, self, origin=self.get_filename(name))
+        spec.has_location = True  # what shows source asks a module for its file
+        return spec
 
     def get_source(self, name: str) -> str:
         """Return a module's text, whose lines tracebacks show."""
         return self._texts[name]
 
     def get_filename(self, name: str) -> str:
-        """Return what tracebacks call a module; of a name in angle brackets they would show no lines."""
+        """Return a name that is no file's; of one in angle brackets tracebacks would show no lines."""
         return f"{name.replace('.', '/')}.py"

@@ -53,7 +53,7 @@ MODULES = {
 }
 #: What a node's program begins with.
 NODE = """
-import pickle, sys, traceback
+import inspect, pickle, sys, traceback
 pickles = [bytes.fromhex(each) for each in sys.stdin.read().split()]
 """
 
@@ -135,7 +135,7 @@ def test_a_module_is_imported_by_who_needs_it_and_not_before(python):
 
 
 @pytest.mark.usefixtures("acme")
-def test_tracebacks_show_the_lines_of_what_has_arrived(python):
+def test_tracebacks_and_debuggers_show_the_lines_of_what_has_arrived(python):
     program = """
         made = pickle.loads(pickles[0])
         try:
@@ -146,8 +146,10 @@ def test_tracebacks_show_the_lines_of_what_has_arrived(python):
             made.arrived(b"")
         except Exception:
             traceback.print_exc(file=sys.stdout)
+        print(inspect.getsource(type(made)))
         """
     shown = node(program, pickle.dumps(greeter()), python=python)
+    assert "class Greeter(Travels):" in shown
     assert "raise ValueError(self.name)  # the line of the error" in shown
     assert "pickle.loads(zlib.decompress(state))" in shown
 
@@ -232,9 +234,9 @@ def test_a_process_that_has_the_very_package_uses_it(acme):
     assert type(pickle.loads(arriving)) is type(greeter())  # noqa: S301 -- our own
 
 
-def test_the_class_must_lie_in_a_package_that_travels():
-    class Plugin(Travels, WorkerPlugin):
-        pass
+@pytest.mark.parametrize("module", ["plugins", "tests.nodes"], ids=["no package", "another package"])
+def test_the_class_must_lie_in_a_package_that_travels(module):
+    kind = type("Plugin", (Travels, WorkerPlugin), {"__module__": module})
 
-    with pytest.raises(TypeError, match="does not travel: put what nodes need into a package of its own"):
-        pickle.dumps(Plugin())
+    with pytest.raises(TypeError, match="does not travel: put what nodes need into a package, and let its"):
+        pickle.dumps(kind())
