@@ -1,0 +1,302 @@
+"""The kit fails an adapter that does one thing wrong by the test of that thing, and passes a sound one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from textwrap import dedent, indent
+
+import pytest
+from tests.core.testing.suites import run
+
+TOYFLOW = Path(__file__).with_name("toyflow")
+ADAPTER = TOYFLOW.joinpath("toyflow_dask.py").read_text("utf-8")
+SUITE = TOYFLOW.joinpath("conformance.py").read_text("utf-8")
+#: How a sound author runs a body; a broken one does something else.
+SOUND = "return toyflow.run(on_dask(topology)(body))\n"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Say what one adapter has instead of something, the programs that it has a part in, the tests that fail."""
+
+    programs: str
+    tests: str
+    #: In the plugin's module: what is there, and what instead.
+    plugin: tuple[str, str] = ("", "")
+    #: In place of :data:`SOUND`.
+    body: str = SOUND
+    #: In the author's suite.
+    suite: tuple[str, str] = ("", "")
+
+    def source(self) -> str:
+        return exchanged(ADAPTER, *self.plugin)
+
+    def author(self) -> str:
+        body = indent(dedent(self.body).lstrip("\n"), 8 * " ").lstrip()
+        return exchanged(exchanged(SUITE, SOUND, body), *self.suite)
+
+
+def exchanged(text, old, new):
+    """Return a text with something else at its first place that has ``old``."""
+    assert old in text
+    return text.replace(old, new, 1) if old else text
+
+
+def without(line):
+    """Leave out an argument of the orchestrator's."""
+    (found,) = (each for each in ADAPTER.splitlines(keepends=True) if each.strip().startswith(f"{line}="))
+    return found, ""
+
+
+BROKEN = {
+    "ships no code": Broken(
+        "life two",
+        "tasks_on_the_first_workers_import_the_project",
+        plugin=("return module_spec(run.entry)", "return False"),
+    ),
+    "imports the orchestrator": Broken(
+        "task",
+        "importing_the_plugin_imports_no_orchestrator",
+        plugin=("from daskbridge.plugins", "import toyflow\nfrom daskbridge.plugins"),
+    ),
+    "has another name": Broken(
+        "task", "the_adapter_is_found_as_a_plugin", plugin=('    "toyflow",', '    "toyflaw",')
+    ),
+    "claims every process": Broken(
+        "task", "nothing_is_claimed_but_tasks", plugin=("current() is not None", "True")
+    ),
+    "claims no task": Broken(
+        "life task cancelled_start cancelled_body",
+        "a_task_is_known_to_be_the_orchestrator_s",
+        plugin=("current() is not None", "False"),
+    ),
+    "does not name the run": Broken(
+        "task", "a_run_has_the_name_that_the_orchestrator_shows", plugin=without("identity")
+    ),
+    "publishes at the end": Broken(
+        "task", "the_dashboard_is_published_before_the_body_begins", plugin=("on_ready=", "on_close=")
+    ),
+    "fails to publish": Broken(
+        "life task",
+        "the_dashboard_is_published_before_the_body_begins",
+        plugin=("current().links.append", "current().nothing.append"),
+    ),
+    "has no heartbeat": Broken(
+        "task",
+        "the_orchestrator_hears_of_a_cluster_that_starts the_orchestrator_hears_of_a_body_that_waits",
+        plugin=without("on_step"),
+    ),
+    "fails in its heartbeat": Broken(
+        "life task",
+        "the_orchestrator_hears_of_a_cluster_that_starts the_orchestrator_hears_of_a_body_that_waits",
+        plugin=("current().heartbeats.append", "current().nothing.append"),
+    ),
+    "has no log": Broken("task", "what_workers_print_is_in_the_task_s_log", plugin=without("logger")),
+    "ignores a cancel": Broken(
+        "cancelled_start cancelled_body",
+        "a_task_that_is_told_to_end_ends_while_its_cluster_starts"
+        " a_task_that_is_told_to_end_ends_while_its_body_waits",
+        plugin=without("cancelled"),
+    ),
+    "takes no documents": Broken(
+        "task",
+        "a_topology_may_be_a_document",
+        body="""
+            from daskbridge import Dask
+
+            assert isinstance(topology, Dask)
+            return toyflow.run(on_dask(topology)(body))
+        """,
+    ),
+    "awaits when the cluster is gone": Broken(
+        "life task", "an_async_body_has_a_cluster", body="return toyflow.run(on_dask(topology)(lambda: body()))\n"
+    ),
+    "runs the body twice": Broken(
+        "life task endings",
+        "a_task_runs_its_body_once",
+        body="""
+            toyflow.run(on_dask(topology)(body))
+            return toyflow.run(on_dask(topology)(body))
+        """,
+    ),
+    "loses the result": Broken(
+        "life task",
+        "a_body_gets_a_cluster_and_its_result_comes_back",
+        body="""
+            toyflow.run(on_dask(topology)(body))
+            return "null"
+        """,
+    ),
+    "swallows the user's error": Broken(
+        "endings lost",
+        "an_error_of_the_body_comes_out_as_it_is",
+        body="""
+            from daskbridge.errors import DaskbridgeError
+
+            try:
+                return toyflow.run(on_dask(topology)(body))
+            except toyflow.TaskFailed as error:
+                if isinstance(error.__cause__, DaskbridgeError):
+                    raise
+            return "null"
+        """,
+    ),
+    "raises a copy of the user's error": Broken(
+        "endings",
+        "an_error_of_the_body_comes_out_as_it_is",
+        suite=("return error.__cause__", "return type(error.__cause__)(str(error.__cause__))"),
+    ),
+    "masks the user's error": Broken(
+        "endings",
+        "an_error_of_the_tear_down_is_a_note_on_the_body_s",
+        body="""
+            try:
+                return toyflow.run(on_dask(topology)(body))
+            except toyflow.TaskFailed as error:
+                for note in getattr(error.__cause__, "__notes__", ()):
+                    if "closed" in note:
+                        raise RuntimeError(note) from None
+                raise
+        """,
+    ),
+    "words a start that fails in its own way": Broken(
+        "endings",
+        "a_start_that_takes_too_long_is_an_error_that_says_so",
+        body="""
+            from daskbridge.errors import ProvisioningError
+
+            try:
+                return toyflow.run(on_dask(topology)(body))
+            except toyflow.TaskFailed as error:
+                if isinstance(error.__cause__, ProvisioningError):
+                    raise RuntimeError("no cluster") from None
+                raise
+        """,
+    ),
+    "leaves the cluster of a body that failed": Broken(
+        "life endings",
+        "nothing_is_left_after_an_error",
+        body="""
+            from daskbridge import transient
+
+            def entered():
+                from distributed import get_client
+
+                block = transient(topology, code=str(Path(body.__code__.co_filename).parent))
+                block.__enter__()
+                answer = body()
+                block.__exit__(None, None, None)
+                return answer
+
+            return toyflow.run(entered)
+        """,
+        suite=("from daskbridge.testing", "from pathlib import Path\n\nfrom daskbridge.testing"),
+    ),
+    "leaves configuration": Broken(
+        "life",
+        "a_run_leaves_its_process_as_it_was",
+        body="""
+            import dask.config
+
+            dask.config.set({"toyflow": topology})
+            return toyflow.run(on_dask(topology)(body))
+        """,
+    ),
+    "leaves a thread": Broken(
+        "life",
+        "a_run_leaves_its_process_as_it_was",
+        body="""
+            import threading
+
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+            return toyflow.run(on_dask(topology)(body))
+        """,
+    ),
+    "leaves a file": Broken(
+        "life",
+        "nothing_is_left_after_a_success",
+        body="""
+            import tempfile
+
+            tempfile.mkstemp()
+            return toyflow.run(on_dask(topology)(body))
+        """,
+    ),
+    "shares a cluster among tasks": Broken(
+        "life two",
+        "two_clusters_of_one_process_never_cross",
+        body='return toyflow.run(on_dask(topology, scope="process")(body))\n',
+    ),
+    "pins the client": Broken(
+        "life task",
+        "a_cluster_that_the_body_opens_is_another",
+        body="""
+            import distributed
+
+            def pinned():
+                client, found = distributed.get_client(), distributed.get_client
+                distributed.get_client = lambda *_: client
+                try:
+                    return body()
+                finally:
+                    distributed.get_client = found
+
+            pinned.__module__ = body.__module__
+            return toyflow.run(on_dask(topology)(pinned))
+        """,
+    ),
+    "takes no notice of SIGTERM": Broken(
+        "life sigterm",
+        "nothing_is_left_after_sigterm",
+        body="""
+            import signal
+
+            def deaf():
+                before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                try:
+                    return body()
+                finally:
+                    signal.signal(signal.SIGTERM, before)
+
+            deaf.__module__ = body.__module__
+            return toyflow.run(on_dask(topology)(deaf))
+        """,
+    ),
+    "tries nothing again": Broken(
+        "retried", "a_second_attempt_comes_after_one_that_failed", suite=(", retries=1", "")
+    ),
+    "tries again on the same cluster": Broken(
+        "retried",
+        "each_attempt_has_a_cluster_of_its_own",
+        suite=(
+            "return toyflow.run(on_dask(topology)(body), retries=1)",
+            "return toyflow.run(on_dask(topology)(lambda: toyflow.run(body, retries=1)))",
+        ),
+    ),
+}
+
+
+def judged(directory, broken=None, only=()):
+    """Run the suite of a toyflow that is broken in one way, or in none."""
+    broken = broken or Broken("", "")
+    path = os.pathsep.join(map(str, (directory / "site", TOYFLOW)))
+    return run(directory, broken.author(), {"toyflow": broken.source()}, only=only, PYTHONPATH=path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_fails_by_its_tests_alone(name, tmp_path):
+    broken = BROKEN[name]
+    outcome = judged(tmp_path, broken, broken.programs.split())
+    assert set(outcome.failed) == {f"test_{test}" for test in broken.tests.split()}, outcome.output
+
+
+@pytest.mark.slow
+def test_a_sound_one_passes_all(tmp_path):
+    outcome = judged(tmp_path)
+    assert outcome.failed == {}, outcome.output
+    assert find_spec("bokeh") is None or outcome.skipped == {}, outcome.output
+    assert len(outcome.passed) > len(BROKEN)
