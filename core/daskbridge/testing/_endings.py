@@ -65,6 +65,7 @@ class EndingTests(CodeTests):
 
     def test_an_error_of_the_body_comes_out_as_it_is(self, endings: Report) -> None:
         """The body's own error is on top, with its type, its message and its frame."""
+        self.begun(endings)
         self._is_the_user_s(endings, endings.of("failed"))
 
     def test_nothing_is_left_after_an_error(self, endings: Report) -> None:
@@ -82,6 +83,7 @@ class EndingTests(CodeTests):
 
     def test_a_start_that_takes_too_long_is_an_error_that_says_so(self, endings: Report) -> None:
         """A start beyond ``start_timeout`` is one of daskbridge's errors of provisioning, and says so."""
+        self.begun(endings)
         found = endings.of("too late")
         assert found["of provisioning"], found
         assert "start_timeout" in "\n".join([found["message"], *found["notes"]])
@@ -109,6 +111,7 @@ class EndingTests(CodeTests):
         """A body whose scheduler died ends in ``ClusterLost``."""
         self.needs("exclusive")
         self.needs("scheduler-process")
+        self.begun(lost)
         assert lost.of("lost")["type"] == "ClusterLost", lost.of("lost")
 
     def test_nothing_is_left_of_a_lost_cluster(self, lost: Report) -> None:

@@ -70,6 +70,7 @@ class RunTests(CodeTests):
         """Two bodies at the same time reach each their own cluster, with its own code."""
         self.needs("exclusive")
         self.needs("two-at-once")
+        self.given(self.test_tasks_on_the_first_workers_import_the_project, two.of_other("life"))
         one, other = two.of("seen")
         assert one["scheduler"] != other["scheduler"]
         for seen in (one, other):

@@ -8,7 +8,6 @@ from urllib.request import ProxyHandler, build_opener
 
 from daskbridge.testing._programs._nodes import (
     late_worker,
-    on_scheduler,
     on_workers,
     wait_for,
     who,
@@ -52,8 +51,8 @@ def _body(driver: Driver) -> str:
     driver.report("scheduler id", client.scheduler_info(n_workers=0)["id"])
     driver.hide()
     driver.observe("number", lambda: wait_for(driver, client, NUMBER))
-    driver.observe("code on workers", lambda: on_workers(driver, client, "code"))
-    driver.observe("code on the scheduler", lambda: on_scheduler(driver, client, "code"))
+    driver.observe("code on workers", lambda: on_workers(driver, client, driver.entry.code))
+    driver.observe("code on the scheduler", lambda: client.run_on_scheduler(driver.entry.code))
     driver.observe("entry", lambda: _entry(driver, client))
     driver.observe("workers", lambda: len(workers(client)))
     driver.observe("late", lambda: _late(driver, client))
@@ -66,7 +65,7 @@ def _again(driver: Driver) -> list[Any]:
     from distributed import get_client
 
     client = get_client()
-    return [client.scheduler_info(n_workers=0)["id"], on_workers(driver, client, "code")]
+    return [client.scheduler_info(n_workers=0)["id"], on_workers(driver, client, driver.entry.code)]
 
 
 def _entry(driver: Driver, client: Client) -> list[Any]:
