@@ -50,6 +50,7 @@ class RunTests(CodeTests):
         """Another run of the same process has another scheduler, which has the code, too."""
         self.needs("exclusive")
         self.given(self.test_tasks_on_the_first_workers_import_the_project, life)
+        life.of("run of second")
         scheduler, code = life.of("second")
         assert scheduler != life.of("scheduler id")
         assert list(code.values()) == [life.of("code")] * len(code)
@@ -70,6 +71,7 @@ class RunTests(CodeTests):
         """Two bodies at the same time reach each their own cluster, with its own code."""
         self.needs("exclusive")
         self.needs("two-at-once")
+        self.given(self.test_tasks_on_the_first_workers_import_the_project, two.of_other("life"))
         one, other = two.of("seen")
         assert one["scheduler"] != other["scheduler"]
         for seen in (one, other):

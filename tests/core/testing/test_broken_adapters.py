@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
 from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent, indent
@@ -25,14 +26,14 @@ class Broken:
     programs: str
     tests: str
     #: In the plugin's module: what is there, and what instead.
-    plugin: tuple[str, str] = ("", "")
+    plugin: list[tuple[str, str]] = field(default_factory=list)
     #: In place of :data:`SOUND`.
     body: str = SOUND
     #: In the author's suite.
     suite: tuple[str, str] = ("", "")
 
     def source(self) -> str:
-        return exchanged(ADAPTER, *self.plugin)
+        return reduce(lambda text, pair: exchanged(text, *pair), self.plugin, ADAPTER)
 
     def author(self) -> str:
         body = indent(dedent(self.body).lstrip("\n"), 8 * " ").lstrip()
@@ -55,51 +56,51 @@ BROKEN = {
     "ships no code": Broken(
         "life two",
         "tasks_on_the_first_workers_import_the_project",
-        plugin=("return module_spec(run.entry)", "return False"),
+        plugin=[("return module_spec(run.entry)", "return False")],
     ),
     "imports the orchestrator": Broken(
         "task",
         "importing_the_plugin_imports_no_orchestrator",
-        plugin=("from daskbridge.plugins", "import toyflow\nfrom daskbridge.plugins"),
+        plugin=[("from daskbridge.plugins", "import toyflow\nfrom daskbridge.plugins")],
     ),
     "has another name": Broken(
         "task", "the_adapter_is_found_as_a_plugin", plugin=('    "toyflow",', '    "toyflaw",')
     ),
     "claims every process": Broken(
-        "task", "nothing_is_claimed_but_tasks", plugin=("current() is not None", "True")
+        "task", "nothing_is_claimed_but_tasks", plugin=[("current() is not None", "True")],
     ),
     "claims no task": Broken(
         "life task cancelled_start cancelled_body",
         "a_task_is_known_to_be_the_orchestrator_s",
-        plugin=("current() is not None", "False"),
+        plugin=[("current() is not None", "False")],
     ),
-    "does not name the run": Broken(
-        "task", "a_run_has_the_name_that_the_orchestrator_shows", plugin=without("identity")
+    "says nothing of its tasks": Broken(
+        "life task",
+        "a_run_has_the_name_that_the_orchestrator_shows"
+        " the_dashboard_is_published_before_the_body_begins"
+        " the_orchestrator_hears_of_a_cluster_that_starts"
+        " the_orchestrator_hears_of_a_body_that_waits"
+        " what_workers_print_is_in_the_task_s_log",
+        plugin=[*map(without, ("identity", "on_ready", "on_step", "logger"))],
     ),
     "publishes at the end": Broken(
-        "task", "the_dashboard_is_published_before_the_body_begins", plugin=("on_ready=", "on_close=")
+        "task", "the_dashboard_is_published_before_the_body_begins", plugin=[("on_ready=", "on_close=")]
     ),
-    "fails to publish": Broken(
-        "life task",
-        "the_dashboard_is_published_before_the_body_begins",
-        plugin=("current().links.append", "current().nothing.append"),
+    "fails in all that it tells": Broken(
+        "life task endings",
+        "the_dashboard_is_published_before_the_body_begins"
+        " the_orchestrator_hears_of_a_cluster_that_starts"
+        " the_orchestrator_hears_of_a_body_that_waits",
+        plugin=[
+            ("current().links.append", "current().nothing.append"),
+            ("current().heartbeats.append", "current().nothing.append"),
+        ],
     ),
-    "has no heartbeat": Broken(
-        "task",
-        "the_orchestrator_hears_of_a_cluster_that_starts the_orchestrator_hears_of_a_body_that_waits",
-        plugin=without("on_step"),
-    ),
-    "fails in its heartbeat": Broken(
-        "life task",
-        "the_orchestrator_hears_of_a_cluster_that_starts the_orchestrator_hears_of_a_body_that_waits",
-        plugin=("current().heartbeats.append", "current().nothing.append"),
-    ),
-    "has no log": Broken("task", "what_workers_print_is_in_the_task_s_log", plugin=without("logger")),
     "ignores a cancel": Broken(
         "cancelled_start cancelled_body",
         "a_task_that_is_told_to_end_ends_while_its_cluster_starts"
         " a_task_that_is_told_to_end_ends_while_its_body_waits",
-        plugin=without("cancelled"),
+        plugin=[without("cancelled")],
     ),
     "takes no documents": Broken(
         "task",
@@ -112,10 +113,18 @@ BROKEN = {
         """,
     ),
     "awaits when the cluster is gone": Broken(
-        "life task", "an_async_body_has_a_cluster", body="return toyflow.run(on_dask(topology)(lambda: body()))\n"
+        "life task",
+        "an_async_body_has_a_cluster",
+        body="""
+            def called():
+                return body()
+
+            called.__module__ = body.__module__
+            return toyflow.run(on_dask(topology)(called))
+        """,
     ),
     "runs the body twice": Broken(
-        "life task endings",
+        "task endings",
         "a_task_runs_its_body_once",
         body="""
             toyflow.run(on_dask(topology)(body))
@@ -226,7 +235,7 @@ BROKEN = {
         """,
     ),
     "shares a cluster among tasks": Broken(
-        "life two",
+        "two",
         "two_clusters_of_one_process_never_cross",
         body='return toyflow.run(on_dask(topology, scope="process")(body))\n',
     ),
@@ -235,6 +244,9 @@ BROKEN = {
         "a_cluster_that_the_body_opens_is_another",
         body="""
             import distributed
+
+            if asyncio.iscoroutinefunction(body):
+                return toyflow.run(on_dask(topology)(body))
 
             def pinned():
                 client, found = distributed.get_client(), distributed.get_client
@@ -247,6 +259,7 @@ BROKEN = {
             pinned.__module__ = body.__module__
             return toyflow.run(on_dask(topology)(pinned))
         """,
+        suite=("from daskbridge.testing", "import asyncio\n\nfrom daskbridge.testing"),
     ),
     "takes no notice of SIGTERM": Broken(
         "life sigterm",
@@ -273,7 +286,9 @@ BROKEN = {
         "each_attempt_has_a_cluster_of_its_own",
         suite=(
             "return toyflow.run(on_dask(topology)(body), retries=1)",
-            "return toyflow.run(on_dask(topology)(lambda: toyflow.run(body, retries=1)))",
+            "attempts = partial(toyflow.run, body, retries=1)\n"
+            "        attempts.__module__ = body.__module__\n"
+            "        return toyflow.run(update_wrapper(on_dask(topology)(attempts), body))",
         ),
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.testing._programs._nodes import who
@@ -30,7 +31,7 @@ def play(driver: Driver) -> None:
         from distributed import get_client
 
         client = get_client()
-        task = client.submit(driver.entry.nap, LONG)
+        task = client.submit(time.sleep, LONG)
         driver.report("cluster", who(driver, client))
         late.set()
         return task.result()
