@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from daskbridge.plugins import Orchestrator, Serializer, hookimpl
 
 if TYPE_CHECKING:
-    from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
-    from daskbridge.plugins import Provisioner, Run
+    from daskbridge.plugins import Provisioner
 
 
 @hookimpl
@@ -33,20 +31,4 @@ def daskbridge_provisioners() -> list[Provisioner]:
 @hookimpl
 def daskbridge_orchestrators() -> list[Orchestrator]:
     """Say how to tell that this process runs a Flyte task."""
-    # without flow: in the backend each task has a pod of its own
-    return [Orchestrator("flyte", detect=_in_task)]
-
-
-@hookimpl
-def daskbridge_code_source(run: Run) -> CodeBundle | CodeSpec | InstalledCode | bool | None:
-    """Say which code a Flyte task's nodes get: what Flyte gave the task itself."""
-    if run.orchestrator != "flyte":
-        return None
-    from daskbridge_flyte._code import code_source
-
-    return code_source(run)
-
-
-def _in_task() -> bool:
-    flyte = sys.modules.get("flyte")
-    return flyte is not None and bool(flyte.ctx())
+    return [Orchestrator.at("flyte", "daskbridge_flyte._run", loaded="flyte")]

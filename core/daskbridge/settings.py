@@ -27,6 +27,9 @@ class Setting:
 CONFIGURATION = frozenset({".json", ".yaml", ".yml"})
 
 SETTINGS: dict[str, Setting] = {
+    "topologies": Setting(
+        {}, dict, "Topologies by name, each a document without `version`: what `transient(name)` starts."
+    ),
     "provisioner": Setting(None, str, "Provisioner of runs that name none; without it `local`."),
     "tls": Setting(
         default=True, allowed=bool, doc="Encrypt and authenticate what the nodes of a cluster say."

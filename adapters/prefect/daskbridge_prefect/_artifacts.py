@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prefect.artifacts import (
@@ -22,11 +19,6 @@ if TYPE_CHECKING:
 
     from daskbridge.plugins import Run
 
-logger = logging.getLogger("daskbridge")
-
-#: Seconds for an update of progress that is under way when the cluster closes.
-PATIENCE = 2.0
-
 
 @dataclass
 class Shown:
@@ -34,8 +26,6 @@ class Shown:
 
     artifact: UUID | None = None
     percent: float | None = None
-    update: threading.Thread | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 _shown: dict[str, Shown] = {}
@@ -49,23 +39,16 @@ def publish_link(run: Run) -> None:
 
 
 def show_progress(run: Run) -> None:
-    """Bring the progress up to date in a thread of its own; called on the core's loop."""
-    if run.progress is None or not run.progress[1]:
-        return
-    shown = _shown.setdefault(run.id, Shown())
-    if shown.update is None or not shown.update.is_alive():
-        shown.update = threading.Thread(
-            target=copy_context().run, args=(_try_update, run, shown), name="daskbridge-progress", daemon=True
-        )
-        shown.update.start()
+    """Show how many tasks are done, once there are some."""
+    if run.progress is not None and run.progress[1]:
+        _update(run, _shown.setdefault(run.id, Shown()))
 
 
 def summarize(run: Run) -> None:
     """Say in one table what the run's steps took and what came of them, and end its progress."""
     shown = _shown.pop(run.id, None)
-    if shown is not None and shown.update is not None:
-        shown.update.join(PATIENCE)
-        _try_update(run, shown)
+    if shown is not None:
+        _update(run, shown)
     rows = [
         f"| {step.name} | {step.seconds:.2f} s | {step.state} | {_cell(step.detail)} |" for step in run.steps
     ]
@@ -79,27 +62,18 @@ def summarize(run: Run) -> None:
     _publish(create_markdown_artifact, run, "summary", markdown=text)
 
 
-def _try_update(run: Run, shown: Shown) -> None:
-    """Bring the progress up to date; that it can't be shown is no failure of anything."""
-    try:
-        _update(run, shown)
-    except Exception as error:  # noqa: BLE001 -- as said
-        logger.info("the progress of %s could not be shown: %r", run.name, error)
-
-
 def _update(run: Run, shown: Shown) -> None:
     assert run.progress is not None
     done, known = run.progress
     percent = 100.0 * done / known if known else 100.0
-    with shown.lock:
-        if percent == shown.percent:
-            return
-        if shown.artifact is None:
-            shown.artifact = _publish(create_progress_artifact, run, "progress", progress=percent)
-        else:
-            update: Any = update_progress_artifact
-            update(shown.artifact, percent, description=_of(run), _sync=True)
-        shown.percent = percent
+    if percent == shown.percent:
+        return
+    if shown.artifact is None:
+        shown.artifact = _publish(create_progress_artifact, run, "progress", progress=percent)
+    else:
+        update: Any = update_progress_artifact
+        update(shown.artifact, percent, description=_of(run), _sync=True)
+    shown.percent = percent
 
 
 def _publish(create: Callable[..., Any], run: Run, name: str, **content: object) -> Any:  # noqa: ANN401 -- its id

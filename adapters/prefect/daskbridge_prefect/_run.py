@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.logging.loggers import flow_run_logger
 
-from daskbridge.plugins import Orchestrator
-from daskbridge_prefect import _artifacts
+from daskbridge_prefect import _artifacts, _code
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
-    from daskbridge.plugins import Run
+    from daskbridge.code import CodeSpec
+    from daskbridge.plugins import Run, Step
 
 
-def prefect() -> Orchestrator:
-    """Return what the core asks of Prefect; its functions run in the process and the context of the run."""
-    return Orchestrator(
-        "prefect",
-        detect=in_run,
-        identity=identity,
-        flow=flow,
-        flow_open=flow_open,
-        logger=logger,
-        on_ready=on_ready,
-        on_close=on_close,
-    )
-
-
-def in_run() -> bool:
+def detect() -> bool:
     """Tell whether a task or a flow of Prefect's runs here."""
     return bool(TaskRunContext.get() or FlowRunContext.get())
 
@@ -43,6 +29,11 @@ def identity() -> str | None:
         return task.task_run.name
     flow = FlowRunContext.get()
     return flow.flow_run.name if flow and flow.flow_run else None
+
+
+def code_source(run: Run) -> CodeSpec | Literal[False]:
+    """Return what the nodes get: the project of the run's flow."""
+    return _code.code_source(run)
 
 
 def flow() -> str | None:
@@ -73,11 +64,32 @@ def logger(run: Run) -> logging.Logger | logging.LoggerAdapter[Any]:
     return get_run_logger()
 
 
+def cancelled() -> bool:
+    """Tell whether the flow run ends although neither its body nor an error in it has said so.
+
+    On SIGTERM or Ctrl-C Prefect waits for its threads to end, which no signal reaches, however long their
+    tasks take. It keeps no public account of that; without the private one a task in a thread runs on
+    until the process is killed.
+    """
+    flow, task = FlowRunContext.get(), TaskRunContext.get()
+    if flow is None or task is None or flow.flow_run is None or flow.flow_run.state is None:
+        return False
+    event = getattr(flow.task_runner, "_cancel_events", {}).get(task.task_run.id)
+    # a flow that ends in order has a final state by then, and Prefect lets its last tasks finish
+    return event is not None and event.is_set() and flow.flow_run.state.is_running()
+
+
 def on_ready(run: Run) -> None:
     """Log that the cluster is there, and publish the link to its dashboard."""
     assert run.ref is not None
     get_run_logger().info("Dask cluster %s is ready; %s", run.ref.name, run.ref.dashboard)
     _artifacts.publish_link(run)
+
+
+def on_step(step: Step, run: Run) -> None:
+    """Show how many of the cluster's tasks are done while the body runs."""
+    if step.name == "body" and step.state == "waiting":
+        _artifacts.show_progress(run)
 
 
 def on_close(run: Run) -> None:

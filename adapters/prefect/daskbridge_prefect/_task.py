@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from prefect import Flow, Task, task
 
 import daskbridge
-from daskbridge_prefect._interrupt import FlowInterrupted
 from daskbridge_prefect._source import seen_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from daskbridge import CodeSpec, Dask
+    from daskbridge import CodeSpec
     from daskbridge.cluster import Provisioner
     from daskbridge.code import CodeBundle, InstalledCode
-    from daskbridge.runtime import Scope
+    from daskbridge.runtime import DaskOptions, Scope
+    from daskbridge.serialization import TopologyLike
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,15 +44,7 @@ class OnDask(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
 
 
-def on_dask(  # noqa: PLR0913 -- each but the first is an option
-    topology: Dask | Callable[..., Dask],
-    *,
-    provisioner: str | Provisioner | None = None,
-    code: bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None = None,
-    asynchronous: bool | None = None,
-    scope: Scope = "task",
-    max_clusters: int | None = None,
-) -> OnDask:
+def on_dask(topology: TopologyLike | Callable[..., TopologyLike], **options: Unpack[DaskOptions]) -> OnDask:
     """Decorate a Prefect task so that each of its attempts has a Dask cluster, gone when the attempt ends.
 
     Goes above or below ``@task``, on synchronous and ``async`` functions and on generators of both kinds.
@@ -62,10 +54,11 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
     task: ``timeout_seconds`` includes it, ``Dask(start_timeout=)`` bounds it alone, and if it fails the task
     fails with a :class:`~daskbridge.errors.DaskbridgeError` that says what to do.
 
-    ``topology`` may be a function of those of the task's arguments that it names. With ``scope="flow"`` the
-    tasks of one flow run share a cluster if their topologies are equal; it ends with the flow run.
-    ``max_clusters`` bounds how many runs of the task have a cluster at a time in this process: ``map`` over a
-    thousand items would ask for a thousand. The rest is as in :func:`daskbridge.transient`.
+    ``topology`` and ``options`` are those of :func:`daskbridge.on_dask`. ``topology`` may be a function of
+    those of the task's arguments that it names. With ``scope="flow"`` the tasks of one flow run share a
+    cluster if their topologies are equal; it ends with the flow run. ``max_clusters`` bounds how many runs
+    of the task have a cluster at a time in this process: ``map`` over a thousand items would ask for a
+    thousand.
 
     The topology is checked when the decorator is applied. Raises TypeError for a flow.
 
@@ -79,15 +72,7 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
     >>> total.retries, type(total).__name__
     (2, 'Task')
     """
-    wrap = daskbridge.on_dask(
-        topology,
-        provisioner=provisioner,
-        code=code,
-        cancel=FlowInterrupted(),
-        asynchronous=asynchronous,
-        scope=scope,
-        max_clusters=max_clusters,
-    )
+    wrap = daskbridge.on_dask(topology, **options)
 
     def decorate(given: Any) -> Any:  # noqa: ANN401 -- a task or a function, as OnDask says
         if isinstance(given, Flow):
@@ -109,7 +94,7 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
 
 def dask_task(  # noqa: PLR0913 -- each but the last is an option of on_dask
     *,
-    cluster: Dask | Callable[..., Dask],
+    cluster: TopologyLike | Callable[..., TopologyLike],
     provisioner: str | Provisioner | None = None,
     code: bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None = None,
     asynchronous: bool | None = None,

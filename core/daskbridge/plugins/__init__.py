@@ -8,12 +8,12 @@ from daskbridge._lazy import lazy
 
 if TYPE_CHECKING:
     from daskbridge.plugins._facade import Plugins, plugins
+    from daskbridge.plugins._orchestrator import Orchestrator
     from daskbridge.plugins._provisioner import ClusterHandle, ClusterRef, Provisioner
     from daskbridge.plugins._spec import API_VERSION, hookimpl
     from daskbridge.plugins._types import (
         ClusterPlugin,
         Equipment,
-        Orchestrator,
         PluginInfo,
         Run,
         Serializer,
@@ -43,6 +43,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     dict.fromkeys(__all__, "daskbridge.plugins._types")
+    | {"Orchestrator": "daskbridge.plugins._orchestrator"}
     | dict.fromkeys(["ClusterHandle", "ClusterRef", "Provisioner"], "daskbridge.plugins._provisioner")
     | dict.fromkeys(["API_VERSION", "hookimpl"], "daskbridge.plugins._spec")
     | dict.fromkeys(["Plugins", "plugins"], "daskbridge.plugins._facade"),

@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from daskbridge.errors import DaskbridgeError, PluginError, unknown
+from daskbridge.plugins._orchestrator import FUNCTIONS, Orchestrator
 from daskbridge.plugins._provisioner import Provisioner
 from daskbridge.plugins._registry import (
     DENY,
@@ -18,7 +19,7 @@ from daskbridge.plugins._registry import (
     requirements,
     version,
 )
-from daskbridge.plugins._types import ClusterPlugin, Orchestrator, PluginInfo, Run, Serializer, Target
+from daskbridge.plugins._types import ClusterPlugin, PluginInfo, Run, Serializer, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from daskbridge.plugins._implementation import Implementation
     from daskbridge.topology import Dask
 
+    Code = CodeBundle | CodeSpec | InstalledCode | Literal[False] | None
+
+#: The plugin that says which code ships where nobody else does.
+DEFAULT_SOURCE = "code"
 #: Adapters of ours that a name may ask for before they are installed.
 ADAPTERS = {"flyte": "daskbridge[flyte]", "prefect": "daskbridge[prefect]"}
 
@@ -82,7 +87,7 @@ class Plugins:
         detected: list[tuple[Implementation, Orchestrator]] = []
         for impl in self._registry.implementations("daskbridge_orchestrators"):
             try:
-                detected += [(impl, item) for item in impl.items(_is_orchestrator) if impl.guard(item.detect)]
+                detected += [(impl, item) for item in impl.items(_is_orchestrator) if impl.guard(item.here)]
             except DaskbridgeError as error:
                 self._registry.discard(impl.plugin, error)
         if len(detected) > 1:
@@ -91,14 +96,8 @@ class Plugins:
         if not detected:
             return None
         impl, found = detected[0]
-        return replace(
-            found,
-            identity=partial(impl.guard, found.identity),
-            code_root=partial(impl.guard, found.code_root),
-            flow=partial(impl.guard, found.flow),
-            flow_open=partial(impl.guard, found.flow_open),
-            logger=lambda run: impl.guard(lambda: found.logger(run)),
-        )
+        guarded: dict[str, Any] = {name: impl.guarded(getattr(found, name)) for name in FUNCTIONS}
+        return replace(found, **guarded)
 
     def topology(self, topology: Dask, target: Target) -> Dask:
         """Pass a topology through every plugin that adjusts it and return the last answer."""
@@ -110,14 +109,21 @@ class Plugins:
             topology = topology if changed is None else changed
         return topology
 
-    def code_source(self, run: Run) -> CodeBundle | CodeSpec | InstalledCode | Literal[False] | None:
-        """Return the first answer to the question which code this run's nodes get."""
+    def code_source(self, run: Run, orchestrator: Orchestrator | None = None) -> Code:
+        """Return the first answer to the question which code this run's nodes get.
+
+        Plugins are asked first, then the orchestrator, the core's own last.
+        """
         self._registry.load_all()
-        for impl in self._registry.implementations("daskbridge_code_source"):
-            answer: CodeBundle | CodeSpec | InstalledCode | Literal[False] | None = impl.call(run=run)
-            if answer is not None:
-                return answer
-        return None
+        found = self._registry.implementations("daskbridge_code_source")
+        of_core = [impl for impl in found if impl.plugin == DEFAULT_SOURCE]
+        asked: list[Callable[[], Code]] = [
+            partial(impl.call, run=run) for impl in found if impl not in of_core
+        ]
+        if orchestrator is not None:
+            asked.append(lambda: orchestrator.code_source(run))
+        asked += [partial(impl.call, run=run) for impl in of_core]
+        return next((answer for each in asked if (answer := each()) is not None), None)
 
     def cluster_plugins(self, topology: Dask, run: Run) -> list[ClusterPlugin]:
         """Return every Dask plugin that the plugins want on this run's cluster, in order."""

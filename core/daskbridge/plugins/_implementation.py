@@ -62,6 +62,10 @@ class Implementation:
             msg = f"{self.origin} failed in {self.hook}: {type(error).__name__}: {error}"
             raise PluginError(msg, hint=self.hint) from error
 
+    def guarded(self, function: Callable[..., T]) -> Callable[..., T]:
+        """Return a function of this plugin's that is called so."""
+        return lambda *given: self.guard(lambda: function(*given))
+
     def wrong(self, answer: object, wanted: str) -> PluginError:
         """Word a wrong answer."""
         msg = f"{self.origin} answered {self.hook} with {answer!r}; expected {wanted}"

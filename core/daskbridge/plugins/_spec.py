@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
+    from daskbridge.plugins._orchestrator import Orchestrator
     from daskbridge.plugins._provisioner import Provisioner
-    from daskbridge.plugins._types import ClusterPlugin, Orchestrator, Run, Serializer, Target
+    from daskbridge.plugins._types import ClusterPlugin, Run, Serializer, Target
     from daskbridge.topology import Dask
 
 #: Grows when a hook changes in a way that an old plugin can't survive. A plugin module may state

@@ -112,34 +112,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Orchestrator:
-    """Say what the core must know of one orchestrator; every function runs in the driver.
-
-    ``detect()`` is true inside a task of this orchestrator; it must be cheap and must not import
-    it (look at ``sys.modules`` or the environment). ``identity()`` names the run, ``code_root()``
-    the user's project, ``flow()`` is the id of the flow run that this task belongs to, for clusters
-    that the tasks of a flow share within a process; None where unknown. ``flow_open()`` returns a
-    function that tells, from any thread, whether that flow run still goes on in this process: a shared
-    cluster then ends with it, not with the last task that is in. ``logger(run)`` is the logger, or
-    an adapter of one, for what workers print and log; None for ``daskbridge.worker``.
-
-    ``on_ready(run)`` is called as soon as the cluster can be used, to publish its links at once: a
-    transient dashboard is dead by the end. ``on_close(run)`` is called after the cluster ended, or was
-    left to others. Both are isolated: their errors are logged.
-    """
-
-    name: str
-    detect: Callable[[], bool]
-    identity: Callable[[], str | None] = _nothing
-    code_root: Callable[[], Path | None] = _nothing
-    on_ready: Callable[[Run], None] = _nothing
-    on_close: Callable[[Run], None] = _nothing
-    flow: Callable[[], str | None] = _nothing
-    flow_open: Callable[[], Callable[[], bool] | None] = _nothing
-    logger: Callable[[Run], Logs | None] = _nothing
-
-
-@dataclass(frozen=True)
 class ClusterPlugin:
     """Carry a Dask plugin to the cluster; ``name`` makes a second registration replace the first."""
 

@@ -23,7 +23,6 @@ class Checked:
     """Hold what the check found; :meth:`drop` removes what it packed."""
 
     provisioner: Provisioner
-    orchestrator: Orchestrator | None
     notes: tuple[str, ...]
     cluster_plugins: list[ClusterPlugin]
     source: CodeSpec | CodeBundle | InstalledCode | None
@@ -49,7 +48,7 @@ class Checked:
         self._packed.close()
 
 
-def check_run(options: Options, run: Run) -> Checked:
+def check_run(options: Options, run: Run, orchestrator: Orchestrator | None) -> Checked:
     """Ask the plugins, check the topology against its target, pack the code; blocks, starts nothing.
 
     Fills in what ``run`` did not know. Raises a DaskbridgeError that says what is wrong.
@@ -58,7 +57,6 @@ def check_run(options: Options, run: Run) -> Checked:
     from daskbridge.code._limits import refuse_directory
 
     run.entry = options.entry
-    orchestrator = plugins().orchestrator()
     if orchestrator is not None:
         run.orchestrator, run.code_root = orchestrator.name, orchestrator.code_root()
         run.name = options.name or orchestrator.identity() or run.name
@@ -72,13 +70,12 @@ def check_run(options: Options, run: Run) -> Checked:
     # a shared cluster gets its plugins when it starts, and keeps them while anybody uses it
     cluster_plugins = [] if share else plugins().cluster_plugins(run.topology, run)
     with ExitStack() as packed:
-        source = source_of(options, run)
+        source = source_of(options, run, orchestrator)
         code = code_for(source, options, packed, run.tell)
         if share is not None and isinstance(code, CodeBundle):
             refuse_directory(code)
         return Checked(
             provisioner,
-            orchestrator,
             notes,
             cluster_plugins,
             source,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
-    from daskbridge.plugins import Run
+    from daskbridge.plugins import Orchestrator, Run
     from daskbridge.runtime._options import Options
 
     Code = bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None
@@ -25,17 +25,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger("daskbridge")
 
 
-def source_of(options: Options, run: Run) -> CodeSpec | CodeBundle | InstalledCode | None:
+def source_of(
+    options: Options, run: Run, orchestrator: Orchestrator | None
+) -> CodeSpec | CodeBundle | InstalledCode | None:
     """Return what to pack, what is packed or what the image must have; None for neither.
 
-    Without ``code=`` the plugins are asked, the core's default last. Raises BundleError.
+    Without ``code=`` the plugins and the orchestrator are asked, the core's default last. Raises BundleError.
     """
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode, project_spec
     from daskbridge.plugins import plugins
 
     code: object = options.code
     if code is None or code is True:
-        code = plugins().code_source(run)
+        code = plugins().code_source(run, orchestrator)
     if isinstance(code, (str, Path)):
         code = project_spec(code)
     if isinstance(code, CodeSpec):

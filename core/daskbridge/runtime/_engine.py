@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from daskbridge._threads import in_thread
 from daskbridge.errors import ClusterLost, DaskbridgeError, ProvisioningError, RunCancelled
-from daskbridge.plugins import Run, plugins
+from daskbridge.plugins import Run, Step, plugins
 from daskbridge.runtime._check import Checked, check_run
 from daskbridge.runtime._connection import Connection
 from daskbridge.runtime._equipment import equipment
 from daskbridge.runtime._new_code import NewCode
+from daskbridge.runtime._orchestration import Orchestration
 from daskbridge.runtime._timeline import Timeline
 from daskbridge.runtime._watch import Watch
 from daskbridge.settings import setting
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
-    from daskbridge.plugins import ClusterHandle, Orchestrator
+    from daskbridge.plugins import ClusterHandle
     from daskbridge.runtime._options import Options
 
 #: Seconds between two looks at a cancel event.
@@ -60,7 +61,7 @@ class Engine:
         self.new_code = NewCode(self)
         self._drop: Callable[[], Iterable[Future[None]]] | None = None
         self._watch: Watch | None = None
-        self._orchestrator: Orchestrator | None = None
+        self.orchestration = Orchestration(self.run)
         self._stack = AsyncExitStack()
         self._body = AsyncExitStack()
         self._closing: asyncio.Task[None] | None = None
@@ -97,7 +98,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._drop = self.connection.on_end = drop
         await self._body.enter_async_context(self.timeline.step("body"))
-        self._watch = Watch(self.connection, self.options.cancel, interrupt)
+        self._watch = Watch(self.connection, self._cancelled, interrupt)
         if self._asked:  # while there was no watch yet
             self.request_close()
 
@@ -148,19 +149,26 @@ class Engine:
         """Raise RunCancelled if the run should not go on to its body."""
         if self._asked:
             raise RunCancelled(f"asked to close {where}")
-        if self.options.cancel is not None and self.options.cancel.is_set():
+        if self._cancelled():
             raise RunCancelled(f"cancelled {where}")
+
+    def _cancelled(self) -> bool:
+        given = self.options.cancel
+        return (given is not None and given.is_set()) or self.orchestration.cancelled()
 
     def _tell(self, step: str, state: str, elapsed: float, detail: str) -> None:
         plugins().step(step, state, elapsed, detail, self.run)
+        self.orchestration.tell(Step(step, state, elapsed, detail))
 
     async def _open(self) -> None:
         await in_thread(plugins().load)
         async with self.timeline.step("check") as progress:
             self.run.tell = progress.say
-            checked = await in_thread(lambda: check_run(self.options, self.run), late=Checked.drop)
+            orchestrator = await self.orchestration.detect()
+            checking = in_thread(lambda: check_run(self.options, self.run, orchestrator), late=Checked.drop)
+            checked = await checking
             self._stack.callback(checked.drop)
-            self._orchestrator, self.source = checked.orchestrator, checked.source
+            self.source = checked.source
             self.notes += checked.notes
             progress.detail = f"{self.run.provisioner}; {checked.told}"
         try:
@@ -173,7 +181,7 @@ class Engine:
         except OSError as error:
             step = self.timeline.current[0]
             raise ProvisioningError(f"the cluster could not be started: step {step!r}: {error}") from error
-        await self._publish("on_ready")
+        await self.orchestration.ready()
 
     async def _start(self, checked: Checked) -> None:
         async with self.timeline.step("provision") as progress:
@@ -220,16 +228,6 @@ class Engine:
             address = self.handle.ref.scheduler_address
             logger.info("the connection to %s did not close in order: %r", address, failure)
 
-    async def _publish(self, when: str) -> None:
-        """Let the orchestrator show something of the run; that it can't is no failure of the run."""
-        if self._orchestrator is None:
-            return
-        tell: Callable[[Run], None] = getattr(self._orchestrator, when)
-        try:
-            await asyncio.wait_for(in_thread(lambda: tell(self.run)), ASIDE)
-        except Exception:
-            logger.warning("orchestrator %r: %s failed", self.run.orchestrator, when, exc_info=True)
-
     async def _too_late(self) -> DaskbridgeError:
         step, progress = self.timeline.current
         failure = await self.handle.failure() if hasattr(self, "handle") else None
@@ -259,7 +257,7 @@ class Engine:
             await (self._end(reason) if hasattr(self, "handle") else self._stack.aclose())
         finally:
             self.run.steps = self.timeline.steps
-            await self._publish("on_close")
+            await self.orchestration.closed()
             self.gone.set()
 
     async def _end(self, reason: str) -> None:

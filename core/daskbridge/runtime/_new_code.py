@@ -97,7 +97,7 @@ class NewCode:
         if code is not None:
             options = replace(options, code=code)
         if code is not None or not isinstance(source, CodeSpec):
-            source = source_of(options, self._engine.run)
+            source = source_of(options, self._engine.run, self._engine.orchestration.orchestrator)
         with ExitStack() as stack:
             packed = code_for(source, options, stack, self._engine.run.tell)
             if isinstance(packed, CodeBundle):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypedDict, TypeVar, cast
 
 from daskbridge.runtime._calls import Calls, wrapped
 from daskbridge.runtime._options import Options
 from daskbridge.runtime._sizing import Sizing
 from daskbridge.runtime._turns import Turns
+from daskbridge.serialization._given import is_found_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,14 +19,32 @@ if TYPE_CHECKING:
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.runtime._options import Event
     from daskbridge.runtime._scope import Scope
+    from daskbridge.serialization import TopologyLike
     from daskbridge.topology import Dask
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class DaskOptions(TypedDict, total=False):
+    """Name the options of :func:`on_dask`, for adapters that hand them on.
+
+    >>> from typing import Unpack
+    >>> def dask_step(topology: Dask, **options: Unpack[DaskOptions]):
+    ...     return on_dask(topology, **options)
+    """
+
+    provisioner: str | Provisioner | None
+    code: bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None
+    cancel: Event | None
+    name: str
+    asynchronous: bool | None
+    scope: Scope
+    max_clusters: int | None
+
+
 def on_dask(  # noqa: PLR0913 -- each but the first is an option
-    topology: Dask | Callable[..., Dask],
+    topology: TopologyLike | Callable[..., TopologyLike],
     *,
     provisioner: str | Provisioner | None = None,
     code: bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None = None,
@@ -44,9 +63,10 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
     :class:`~daskbridge.errors.ResultOutlivesCluster` while the cluster is still there. A generator's
     cluster starts with its first step and is gone when it ends or is closed.
 
-    ``topology`` may be a function that returns the topology of one call: it gets those of the call's
-    arguments that it names. ``max_clusters`` is how many calls may run at a time in this process;
-    others wait for their turn, first come, first served.
+    ``topology`` has any form that :func:`~daskbridge.serialization.topology_from` knows: a file or a
+    configured name is looked up in each call. It may be a function that returns the topology of one call:
+    it gets those of the call's arguments that it names. ``max_clusters`` is how many calls may run at a time
+    in this process; others wait for their turn, first come, first served.
 
     The topology is checked when the decorator is applied; one that depends on arguments, in each call
     before anything starts.
@@ -60,7 +80,7 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
     >>> total(4)
     10
     """
-    by_call = callable(topology) and not isinstance(topology, type)
+    size = _per_call(topology)
     options = Options(
         cast("Dask", topology),
         provisioner,
@@ -69,14 +89,23 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
         name,
         asynchronous=asynchronous,
         scope=scope,
-        by_call=by_call,
+        by_call=size is not None,
     )
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         title = getattr(function, "__qualname__", repr(function))
         own = replace(options, title=title, entry=getattr(function, "__module__", None))
-        sizing = Sizing(cast("Callable[..., Dask]", topology), function) if by_call else None
+        sizing = Sizing(size, function) if size is not None else None
         turns = Turns(max_clusters, title) if max_clusters is not None else None
         return cast("Callable[P, R]", wrapped(function, Calls(own, sizing, turns)))
 
     return decorate
+
+
+def _per_call(
+    topology: TopologyLike | Callable[..., TopologyLike],
+) -> Callable[..., TopologyLike] | None:
+    """Return what gives the topology of a call, where it isn't known before: nodes import this, too."""
+    if not callable(topology):
+        return (lambda: topology) if is_found_outside(topology) else None
+    return None if isinstance(topology, type) else topology

@@ -48,11 +48,10 @@ class Options:
     title: str = "run"
 
     def __post_init__(self) -> None:
-        from daskbridge.serialization import check
-        from daskbridge.topology import Dask
+        from daskbridge.serialization import check, topology_from
 
-        fits = self.by_call or isinstance(self.topology, Dask)
-        _refuse(self.topology, fits, "topology", "daskbridge.Dask(...)")
+        if not self.by_call:
+            object.__setattr__(self, "topology", topology_from(self.topology))
         is_event = callable(getattr(self.cancel, "is_set", None))
         _refuse(self.cancel, self.cancel is None or is_event, "cancel", "an event such as threading.Event()")
         _refuse(self.name, isinstance(self.name, str), "name", "a string")

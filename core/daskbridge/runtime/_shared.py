@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daskbridge.code import CodeBundle, InstalledCode
-    from daskbridge.runtime._options import Options
     from daskbridge.runtime._scope import Share
 
 #: Those that a block may join, or whose end it waits for. Touched on the core's loop only.
@@ -54,7 +53,8 @@ class SharedCluster:
     def __init__(self, share: Share) -> None:
         self.share = share
         self.loop = asyncio.get_running_loop()
-        self.engine = _Unpublished(share.options)
+        self.engine = Engine(share.options)
+        self.engine.run.shared = True
         #: Who uses it, each with the code that its nodes get.
         self.blocks: dict[str, tuple[str, ...] | None] = {}
         #: Set once the last block is out.
@@ -166,17 +166,6 @@ class SharedCluster:
         self._given_up = True
         if _open.get(self.share) is self:
             del _open[self.share]
-
-
-class _Unpublished(Engine):
-    """Keep a cluster's own steps from the orchestrator: it hears of each block."""
-
-    def __init__(self, options: Options) -> None:
-        super().__init__(options)
-        self.run.shared = True
-
-    async def _publish(self, when: str) -> None:
-        """Do nothing."""
 
 
 def _own(error: DaskbridgeError) -> DaskbridgeError:

@@ -10,6 +10,7 @@ from daskbridge.errors import unknown
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from daskbridge.serialization import TopologyLike
     from daskbridge.topology import Dask
 
 _NAMED = frozenset({inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY})
@@ -26,7 +27,7 @@ class Sizing:
     8
     """
 
-    def __init__(self, size: Callable[..., Dask], function: Callable[..., Any]) -> None:
+    def __init__(self, size: Callable[..., TopologyLike], function: Callable[..., Any]) -> None:
         self._size = size
         self._signature = inspect.signature(function)
         wanted = inspect.signature(size).parameters.values()
@@ -38,18 +39,16 @@ class Sizing:
 
     def __call__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Dask:
         """Return the topology of one call. Raises TypeError for arguments that don't fit, and no topology."""
-        from daskbridge.topology import Dask
+        from daskbridge.serialization import topology_from
 
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         given = bound.arguments
-        topology: object = self._size(
-            **{name: given[name] for name in given if self._all or name in self._names}
-        )
-        if not isinstance(topology, Dask):
-            kind = type(topology).__name__
-            raise TypeError(f"topology: {self._name} returned a {kind}; expected daskbridge.Dask(...)")
-        return topology
+        topology = self._size(**{name: given[name] for name in given if self._all or name in self._names})
+        try:
+            return topology_from(topology)
+        except TypeError as error:
+            raise TypeError(f"{self._name} returned no topology: {error}") from error
 
     @property
     def _name(self) -> str:

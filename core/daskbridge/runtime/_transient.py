@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from daskbridge.runtime._block import Transient
 from daskbridge.runtime._options import Options
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.runtime._options import Event
     from daskbridge.runtime._scope import Scope
+    from daskbridge.serialization import TopologyLike
     from daskbridge.topology import Dask
 
 
 def transient(  # noqa: PLR0913 -- each but the first is an option
-    topology: Dask,
+    topology: TopologyLike,
     *,
     provisioner: str | Provisioner | None = None,
     code: bool | str | Path | CodeSpec | CodeBundle | InstalledCode | None = None,
@@ -31,6 +32,8 @@ def transient(  # noqa: PLR0913 -- each but the first is an option
 ) -> Transient:
     """Start a cluster for a ``with`` or ``async with`` block and end it when the block is left.
 
+    ``topology`` is a ``Dask``, a mapping or JSON text that describes one, the path of a file, or a name in
+    Dask's configuration (see :func:`~daskbridge.serialization.topology_from`).
     ``provisioner`` is a name (see ``daskbridge plugins``) or an object; without one the setting
     ``daskbridge.provisioner`` counts, else ``local``. ``code`` is what the nodes get: by default
     the script's project, a path or a ``CodeSpec`` for another, False for nothing, an ``InstalledCode``
@@ -63,6 +66,13 @@ def transient(  # noqa: PLR0913 -- each but the first is an option
     True
     """
     options = Options(
-        topology, provisioner, code, cancel, name, on_interrupt, asynchronous=asynchronous, scope=scope
+        cast("Dask", topology),
+        provisioner,
+        code,
+        cancel,
+        name,
+        on_interrupt,
+        asynchronous=asynchronous,
+        scope=scope,
     )
     return Transient(options)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daskbridge.runtime._connection import Connection
-    from daskbridge.runtime._options import Event
 
 #: Seconds between two looks at what this process knows, and between two questions to cluster and scheduler.
 LOOK, ASK = 0.2, 2.0
@@ -32,10 +31,12 @@ class Watch:
     new workers would run tasks without the code.
     """
 
-    def __init__(self, connection: Connection, cancel: Event | None, interrupt: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: Connection, cancelled: Callable[[], bool], interrupt: Callable[[], None]
+    ) -> None:
         self.verdict: DaskbridgeError | None = None
         self._connection = connection
-        self._cancel = cancel
+        self._cancelled = cancelled
         self._interrupt = interrupt
         self._where = f"the cluster at {connection.handle.ref.scheduler_address}"
         self._stopped = False
@@ -60,11 +61,9 @@ class Watch:
             self.verdict = await self._lost(by_connection=error is not None and _by_connection(error))
 
     async def _until_cancelled(self) -> None:
-        while self._cancel is not None:
+        while not self._cancelled():
             await asyncio.sleep(LOOK)
-            if self._cancel.is_set():
-                self._decide(RunCancelled("cancelled while the body ran"))
-                return
+        self._decide(RunCancelled("cancelled while the body ran"))
 
     async def _until_over(self) -> None:
         while (over := self._connection.lifetime.over()) is None:

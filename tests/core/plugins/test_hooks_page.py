@@ -1,16 +1,19 @@
-"""The reference page has every hook, as it is."""
+"""The reference pages have every hook and what hooks answer, as it is."""
 
 from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 
-from daskbridge.plugins import API_VERSION, _spec
+from daskbridge.plugins import API_VERSION, ClusterHandle, ClusterRef, Orchestrator, Provisioner, _spec
 
-PAGE = Path(__file__).parents[3].joinpath("docs", "reference", "hooks.md").read_text("utf-8")
+REFERENCE = Path(__file__).parents[3].joinpath("docs", "reference")
+PAGE = (REFERENCE / "hooks.md").read_text("utf-8")
+PROVISIONERS = (REFERENCE / "provisioners.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 HOOKS = [name for name in vars(_spec) if name.startswith("daskbridge_")]
 
@@ -34,3 +37,45 @@ def test_the_page_says_of_a_hook_what_its_author_must_know(hook):
 def test_the_page_names_the_api_version():
     assert f"this is version {API_VERSION}." in PAGE
     assert f'DASKBRIDGE_API = ">={API_VERSION},<{API_VERSION + 1}"' in PAGE
+
+
+def table(page, heading):
+    """Return the first column of the table under a heading: the names, without arguments."""
+    section = page.partition(f"{heading}\n")[2].partition("\n#")[0]
+    return [re.match(r"\w+", cell)[0] for cell in re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)]
+
+
+def test_the_page_has_every_field_of_an_orchestrator():
+    assert set(table(PAGE, "## daskbridge_orchestrators")) == {each.name for each in fields(Orchestrator)}
+
+
+@pytest.mark.parametrize("protocol", [Provisioner, ClusterHandle])
+def test_the_page_of_provisioners_has_every_member_with_its_arguments(protocol):
+    heading = {Provisioner: "## Provisioner", ClusterHandle: "## Handle"}[protocol]
+    section = PROVISIONERS.partition(f"{heading}\n")[2].partition("\n#")[0]
+    needed = re.findall(r"^\| `([^`]+)` \| yes \|", section, re.MULTILINE)
+    members = (
+        protocol.__protocol_attrs__ if hasattr(protocol, "__protocol_attrs__") else _attributes(protocol)
+    )
+
+    assert {re.match(r"\w+", each)[0] for each in needed} == members
+    for each in needed:
+        name, _, arguments = each.rstrip(")").partition("(")
+        if inspect.isfunction(function := getattr(protocol, name, None)):
+            assert arguments.split(", ") == ([*inspect.signature(function).parameters][1:] or [""])
+
+
+def test_the_page_of_provisioners_has_every_field_of_a_reference_with_its_default():
+    section = PROVISIONERS.partition("## ClusterRef\n")[2]
+    defaults = dict(re.findall(r"^\| `(\w+)` \| (`[^`]*`)? ?\|", section, re.MULTILINE))
+
+    assert defaults == {
+        each.name: "" if each.default is MISSING else f"`{each.default!r}`" for each in fields(ClusterRef)
+    }
+
+
+def _attributes(protocol):
+    """Return what a protocol asks for, on a Python that keeps no list of it."""
+    bases = [base for base in protocol.__mro__ if getattr(base, "_is_protocol", False)]
+    own = [{*vars(base), *getattr(base, "__annotations__", {})} for base in bases]
+    return {name for names in own for name in names if not name.startswith("_")}

@@ -186,7 +186,7 @@ def test_a_topology_by_arguments_is_checked_at_definition_as_far_as_it_can_be():
         on_dask(lambda workers: Dask(workers=WorkerGroup(workers)))(fit)
     with pytest.raises(ValueError, match="unknown scope 'day'"):
         on_dask(lambda: ONE, scope="day")
-    with pytest.raises(TypeError, match="returned a int; expected daskbridge.Dask"):
+    with pytest.raises(TypeError, match="returned no topology: topology is a int; expected daskbridge.Dask"):
         on_dask(lambda n: n)(fit)(3)
 
 

@@ -1,0 +1,234 @@
+"""What an orchestrator says of itself is asked in the context of its task, and harms no run."""
+
+from __future__ import annotations
+
+import pytest
+
+#: An orchestrator that is not imported by its plugin, and the plugin's functions in a module of their own.
+FILES = {
+    "acme-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n",
+    "acme-1.0.dist-info/entry_points.txt": "[daskbridge]\nacme = acme_plugin\n",
+    "acme_plugin": """
+        from daskbridge.plugins import Orchestrator, hookimpl
+
+        @hookimpl
+        def daskbridge_orchestrators():
+            return Orchestrator.at("acme", "acme_run", loaded="acme")
+    """,
+    "acme": """
+        import threading
+        from contextvars import ContextVar
+
+        current = ContextVar("current", default=None)
+        cancel = threading.Event()
+        code = None
+        heard = []
+        steps_block = fail = False
+    """,
+    "acme_run": """
+        import threading, time
+        import acme
+
+        def detect():
+            return acme.current.get() is not None
+
+        def identity():
+            return acme.current.get()
+
+        def code_source(run):
+            return acme.code
+
+        def cancelled():
+            if acme.fail:
+                raise ValueError("no such task")
+            return acme.current.get() == "mine" and acme.cancel.is_set()
+
+        def on_step(step, run):
+            acme.heard.append((step.name, step.state, acme.current.get(), run.name))
+            if acme.fail:
+                raise ValueError("no such task")
+            if acme.steps_block:
+                time.sleep(0.5)
+
+        def on_ready(run):
+            acme.heard.append(("ready", "", acme.current.get(), run.name))
+
+        def on_close(run):
+            acme.heard.append(("closed", "", acme.current.get(), run.name))
+    """,
+}
+PRELUDE = """
+    import asyncio, dask.config, logging
+    from daskbridge.errors import RunCancelled
+    dask.config.set({"daskbridge.display": "off", "daskbridge.step-interval": 0.1})
+    ONE = Dask(workers=WorkerGroup(1))
+"""
+STEPS = ["check", "provision", "connect", "compare", "sync", "ready", "body", "close"]
+
+
+@pytest.fixture
+def tell(drive):
+    """Run a program in the presence of the orchestrator; return what it reports."""
+
+    def run(main, *, errors="", **files):
+        driver = drive(PRELUDE + main, **(FILES | files))
+        told = next(driver.reports(), None)
+        code, printed = driver.wait()
+        assert code == 0, printed
+        if errors:
+            assert errors in printed
+        else:
+            assert printed == ""
+        return told
+
+    return run
+
+
+def test_nothing_is_asked_where_the_orchestrator_is_not_imported(tell):
+    told = tell("""
+    with transient(ONE, code=False):
+        report(loaded=[name for name in sys.modules if name.startswith("acme")])
+    """)
+    assert told["loaded"] == ["acme_plugin"]
+
+
+def test_it_hears_of_every_step_in_the_context_of_its_task(tell):
+    told = tell("""
+    import acme
+    acme.current.set("mine")
+    with transient(ONE, code=False):
+        time.sleep(0.5)
+    report(heard=acme.heard)
+    """)
+    heard = [tuple(each) for each in told["heard"]]
+    assert {context for _, _, context, _ in heard} == {"mine"}
+    assert {name for *_, name in heard} <= {"mine", "run"}  # its name is asked in the first step
+    names = [name for name, *_ in heard]
+    assert [name for name in dict.fromkeys(names) if name in STEPS] == STEPS
+    assert ("body", "waiting", "mine", "mine") in heard
+    assert names.index("ready") < names.index("body")
+    assert heard[-1][:2] == ("closed", "")
+
+
+def test_slow_calls_are_told_what_is_new_and_hold_nothing_up(tell):
+    told = tell("""
+    import acme
+    acme.current.set("mine")
+    acme.steps_block = True
+    with transient(ONE, code=False):
+        time.sleep(1.5)
+    report(heard=acme.heard)
+    """)
+    heard = [tuple(each[:2]) for each in told["heard"]]
+    assert len(heard) < 20
+    assert heard.count(("body", "waiting")) < 5
+    assert heard[-2:] == [("close", "done"), ("closed", "")]
+
+
+@pytest.mark.parametrize("stage", ["start", "wait"])
+@pytest.mark.parametrize("block", ["with", "async with"])
+def test_a_task_that_was_told_to_end_ends(tell, stage, block):
+    kind = "async " if block.startswith("async") else ""
+    told = tell(f"""
+    import acme
+    acme.current.set("mine")
+    if {stage!r} == "start":
+        acme.cancel.set()
+    else:
+        threading.Timer(2, acme.cancel.set).start()
+
+    {kind}def body():
+        {block} transient(ONE, code=False) as cluster:
+            waiting = cluster.client.submit(time.sleep, 600).result()
+            {"await waiting" if kind else ""}
+
+    try:
+        {"asyncio.run(body())" if kind else "body()"}
+    except RunCancelled as error:
+        report(said=str(error), left=nodes())
+    """)
+    where = "cancelled while the body ran" if stage == "wait" else "cancelled "
+    assert told["said"].startswith(where)
+    assert told["left"] == []
+
+
+def test_another_task_goes_on(tell):
+    told = tell("""
+    import acme
+    acme.current.set("another")
+    acme.cancel.set()
+    with transient(ONE, code=False) as cluster:
+        report(result=cluster.client.submit(pow, 2, 5).result())
+    """)
+    assert told["result"] == 32
+
+
+def test_its_failures_are_logged_once_each_and_change_nothing(tell):
+    told = tell(
+        """
+    import acme
+    logging.basicConfig(format="%(message)s")
+    acme.current.set("mine")
+    acme.fail = True
+    with transient(ONE, code=False) as cluster:
+        time.sleep(1)
+        report(result=cluster.client.submit(pow, 2, 5).result())
+    """,
+        errors="orchestrator 'acme': cancelled failed\n",
+    )
+    assert told["result"] == 32
+
+
+def test_which_code_ships_is_the_plugins_word_then_the_orchestrators_then_the_cores(tell):
+    told = tell(
+        """
+    import acme, policy
+    from daskbridge.code import project_spec
+    acme.current.set("mine")
+    found = []
+    for answer, site in [(None, None), ("other", None), ("other", "site"), (False, None)]:
+        acme.code = answer and project_spec(PROJECT.parent / answer)
+        policy.code = site and project_spec(PROJECT.parent / site)
+        for name in ("other", "site"):
+            (PROJECT.parent / name).mkdir(exist_ok=True)
+            (PROJECT.parent / name / "which.py").write_text(f"name = {name!r}")
+        with transient(ONE) as cluster:
+            found.append(cluster.timeline[0].detail.replace(str(PROJECT.parent), ""))
+    report(found=found)
+    """,
+        **{
+            "site-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: site\nVersion: 1.0\n",
+            "site-1.0.dist-info/entry_points.txt": "[daskbridge]\nzz = policy\n",
+            "policy": """
+                from daskbridge.plugins import hookimpl
+                code = None
+
+                @hookimpl
+                def daskbridge_code_source():
+                    return code
+            """,
+        },
+    )
+    ours, orchestrator, site, nothing = told["found"]
+    assert "files of /project" in ours
+    assert "1 files of /other" in orchestrator
+    assert "1 files of /site" in site
+    assert nothing == "local; no code"
+
+
+def test_a_function_that_would_be_lost_is_an_error_that_names_it(tell):
+    told = tell(
+        """
+    import acme
+    from daskbridge.plugins import plugins
+    logging.basicConfig(format="%(message)s")
+    acme.current.set("mine")
+    with transient(ONE, code=False):
+        [info] = [info for info in plugins().listing() if info.name == "acme"]
+    report(status=info.status, error=info.error)
+    """,
+        errors="acme_run: unknown function of an orchestrator 'on_reddy'",
+        acme_run=FILES["acme_run"].replace("on_ready", "on_reddy"),
+    )
+    assert told["status"] == "broken"
+    assert "did you mean 'on_ready'?" in told["error"]
