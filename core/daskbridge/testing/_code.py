@@ -41,20 +41,19 @@ class CodeTests(Suite):
 
     def test_tasks_on_the_first_workers_import_the_project(self, life: Report) -> None:
         """The first workers import the project's package, sibling module and entry module."""
-        self.ready_for_code(life)
+        self.given(self.test_the_scheduler_imports_the_project, life)
         code = life.of("code on workers")
         assert code
         assert set(map(tuple, code.values())) == {tuple(life.of("code"))}
 
     def test_the_scheduler_imports_the_project(self, life: Report) -> None:
         """The scheduler imports the project, as it does for graphs and plugins."""
-        self.given(self.test_tasks_on_the_first_workers_import_the_project, life)
+        self.ready_for_code(life)
         assert life.of("code on the scheduler") == life.of("code")
 
     def test_functions_of_the_entry_module_run_in_tasks(self, life: Report) -> None:
         """Functions of the module that holds the body run in tasks, alone and in a graph."""
         self.given(self.test_tasks_on_the_first_workers_import_the_project, life)
-        self.given(self.test_the_scheduler_imports_the_project, life)
         assert life.of("entry") == [[2, 4, 6], 4]
 
     def test_a_worker_that_joins_late_imports_the_project(self, life: Report) -> None:

@@ -26,6 +26,7 @@ class RunTests(CodeTests):
     def test_as_many_workers_come_as_were_asked(self, life: Report) -> None:
         """There are ``number_of_workers`` workers."""
         assert life.of("number") == asked.NUMBER
+        self.given(self.test_tasks_on_the_first_workers_import_the_project, life)  # else they may have ended
         assert life.of("workers") == asked.NUMBER
 
     def test_the_dashboard_answers_before_the_body_begins(self, life: Report) -> None:

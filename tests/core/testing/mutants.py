@@ -70,7 +70,39 @@ def without_code(equipment):
     return Equipment(others(equipment.scheduler), others(equipment.workers))
 
 
-class WithoutCode(Sound):
+#: What keeps a node from importing the kit's projects.
+BLOCK = """
+import sys
+
+
+class Block:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.startswith(("jobs_", "pack_", "side_")):
+            raise ModuleNotFoundError(f"no module named {name}")
+
+
+sys.meta_path.insert(0, Block)
+"""
+
+
+class WorkersWithoutCode(Sound):
+    """Start workers on which the code is, and can't be imported."""
+
+    node = "worker"
+
+    async def provision(self, topology, run):
+        blocked = {"distributed": {self.node: {"preload": [BLOCK]}}}
+        return await super().provision(replace(topology, config={**topology.config, **blocked}), run)
+
+
+class SchedulerWithoutCode(WorkersWithoutCode):
+    """Start such a scheduler."""
+
+    node = "scheduler"
+
+
+class NotEquipped(Sound):
     """Say that nodes are equipped, and don't equip them."""
 
     async def provision(self, topology, run):

@@ -60,7 +60,7 @@ def without(line):
 BROKEN = {
     "ships no code": Broken(
         "life two",
-        "tasks_on_the_first_workers_import_the_project",
+        "the_scheduler_imports_the_project",
         plugin=[("return module_spec(run.entry)", "return False")],
     ),
     "imports the orchestrator": Broken(

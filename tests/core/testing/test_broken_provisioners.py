@@ -27,7 +27,9 @@ def daskbridge_provisioners():
 """
 #: Each with the programs that it has a part in, and the tests that fail.
 BROKEN = {
-    "WithoutCode": ("life two", "tasks_on_the_first_workers_import_the_project"),
+    "NotEquipped": ("life two", "a_body_gets_a_cluster_and_its_result_comes_back"),
+    "WorkersWithoutCode": ("life", "tasks_on_the_first_workers_import_the_project"),
+    "SchedulerWithoutCode": ("life", "the_scheduler_imports_the_project"),
     "LateWithoutCode": ("life handle", "a_worker_that_joins_late_imports_the_project"),
     "LeavesAProcess": ("life endings handle cancels", "nothing_is_left_after_a_success"),
     "LeavesAFile": ("life endings handle cancels", "nothing_is_left_after_a_success"),

@@ -14,7 +14,7 @@ from daskbridge.testing._until import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from distributed import Client
+    from distributed import Client, Future
 
     from daskbridge.testing._driver import Driver
 
@@ -59,6 +59,12 @@ def who(driver: Driver, client: Client) -> list[Any]:
         return [[], []]
     nodes = [client.run_on_scheduler(process()), *client.run(process()).values()]
     return [nodes, [address_of(client)]]
+
+
+def pending(client: Client) -> Future[int]:
+    """Return a future that no worker will ever run: nothing but its cluster's end ends a wait for it."""
+    future: Future[int] = client.submit(abs, 1, resources={"what no worker has": 1}, pure=False)
+    return future
 
 
 # Nested functions travel by value: they need nothing of daskbridge on the nodes, and not the project either.

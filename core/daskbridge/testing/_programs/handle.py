@@ -26,6 +26,8 @@ FIRST, THEN = 1, 2
 
 def play(driver: Driver) -> None:
     """Provision twice: use and close one in order, ask the other to close."""
+    import distributed  # noqa: F401 -- as a run does, in a thread, before it provisions
+
     from daskbridge.plugins import plugins
 
     provisioner = plugins().provisioner(driver.order["provisioner"])

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from daskbridge.testing._programs._nodes import process, who
+from daskbridge.testing._programs._nodes import pending, process, who
 from daskbridge.testing._programs.endings import outcome
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from daskbridge.testing._driver import Driver
-
-#: Seconds that a task would take.
-LONG = 600
 
 
 def play(driver: Driver) -> None:
@@ -40,7 +36,7 @@ def lose(driver: Driver) -> None:
 
 def _hold(driver: Driver) -> Any:  # noqa: ANN401 -- it does not return
     client = _client()
-    task = client.submit(time.sleep, LONG)
+    task = pending(client)
     driver.report("cluster", who(driver, client))
     driver.report("waits")
     return task.result()
@@ -48,7 +44,7 @@ def _hold(driver: Driver) -> Any:  # noqa: ANN401 -- it does not return
 
 def _lose(driver: Driver) -> Any:  # noqa: ANN401 -- as above
     client = _client()
-    task = client.submit(time.sleep, LONG)
+    task = pending(client)
     driver.report("cluster", who(driver, client))
     driver.report("waits")
     scheduler = client.run_on_scheduler(process())

@@ -53,11 +53,12 @@ def _body(driver: Driver) -> str:
     driver.report("scheduler id", client.scheduler_info(n_workers=0)["id"])
     driver.hide()
     driver.observe("number", lambda: wait_for(driver, client, NUMBER))
-    driver.observe("code on workers", lambda: on_workers(driver, client, driver.entry.code))
     driver.observe("code on the scheduler", lambda: client.run_on_scheduler(driver.entry.code))
-    driver.observe("entry", lambda: _entry(driver, client))
+    shipped = driver.observe("code on workers", lambda: on_workers(driver, client, driver.entry.code))
     driver.observe("workers", lambda: len(workers(client)))
-    driver.observe("late", lambda: _late(driver, client))
+    if shipped:  # else each look would take as long as it may
+        driver.observe("entry", lambda: _entry(driver, client))
+        driver.observe("late", lambda: _late(driver, client))
     driver.observe("told again", lambda: _tellings(driver))
     driver.observe("cluster", lambda: who(driver, client))
     return driver.project.token
