@@ -38,11 +38,14 @@ def adapter(environment, tmp_path_factory):
     return place / "adapters" / "acme", environment(place / "adapters" / "acme")
 
 
-def conforms(name, test, programs, tmp_path):
-    """Run the author's own test of conformance where the source is not."""
-    shutil.copy(test, tmp_path)
-    command = [programs / "python", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", test.name]
-    told = call(*command, cwd=tmp_path, timeout=LONG)
+def conforms(name, tests, programs, tmp_path):
+    """Run the author's own tests, that of conformance among them, where the source is not."""
+    for test in tests.glob("test_*.py"):
+        shutil.copy(test, tmp_path)
+    assert (tmp_path / "test_conformance.py").exists()
+    told = call(
+        programs / "python", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", cwd=tmp_path, timeout=LONG
+    )
     skips = re.findall(r"^SKIPPED .*$", told, re.MULTILINE)
     assert re.search(r"\d\d passed", told), told
     assert [skip for skip in skips if not any(words in skip for words in LACKS[name])] == []
@@ -50,7 +53,7 @@ def conforms(name, test, programs, tmp_path):
 
 def test_an_example_passes_the_kit(example, tmp_path):
     directory, programs = example
-    conforms(directory.name, directory / "test_conformance.py", programs, tmp_path)
+    conforms(directory.name, directory, programs, tmp_path)
 
 
 def test_the_program_of_an_example_runs(example, tmp_path):
@@ -75,4 +78,4 @@ def test_nothing_in_a_copy_of_the_template_has_its_placeholder(adapter):
 
 def test_a_copy_of_the_template_passes_the_kit(adapter, tmp_path):
     directory, programs = adapter
-    conforms(directory.name, directory / "tests" / "test_conformance.py", programs, tmp_path)
+    conforms(directory.name, directory / "tests", programs, tmp_path)

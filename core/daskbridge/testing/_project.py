@@ -15,11 +15,6 @@ ENTRY = '''
 
 import inspect
 import json
-import os
-import signal
-import socket
-import sys
-import time
 
 from distributed import get_client
 
@@ -47,15 +42,8 @@ async def body_async() -> str:
 
 
 def fail() -> str:
-    get_client().submit(double, 1).result()
+    get_client().submit(abs, -1).result()
     raise Mistake("the user's own @TOKEN@")
-
-
-def who():
-    import psutil
-
-    process = psutil.Process()
-    return {"pid": process.pid, "created": process.create_time(), "host": socket.gethostname()}
 
 
 def code():
@@ -64,25 +52,6 @@ def code():
 
 def double(number):
     return 2 * parts.same(number)
-
-
-def environ(names):
-    return {name: os.environ.get(name) for name in names}
-
-
-def configured(key):
-    import dask.config
-
-    return dask.config.get(key, None)
-
-
-def nap(seconds, _=None):
-    time.sleep(seconds)
-    return seconds
-
-
-def end():
-    os.kill(os.getpid(), signal.SIGKILL)
 '''
 PARTS = '''
 """A module of a package."""

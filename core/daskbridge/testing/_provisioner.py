@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CHEAP = 0.25
 #: The part of a thread's ticks that the loop has at least while it provisions.
 ALIVE = 0.4
+#: Ticks that may be missing in any case.
+FEW = 5
 
 
 class ProvisionerSuite(CommonSuite):
@@ -35,8 +37,8 @@ class ProvisionerSuite(CommonSuite):
     def scenarios(self) -> list[Scenario]:
         """List the programs of this suite."""
         return [
-            *super().scenarios(),
             Scenario("plugin", f"{PROGRAMS}.plugin"),
+            *super().scenarios(),
             Scenario("handle", f"{PROGRAMS}.handle"),
             Scenario("cancels", f"{PROGRAMS}.cancels", settings=QUICK_STEPS),
         ]
@@ -57,11 +59,12 @@ class ProvisionerSuite(CommonSuite):
         return stage.report("cancels")
 
     def preconditions(self, life: Report) -> None:
-        """Skip the first test where no run can work with what the plugin offers."""
+        """Skip the first test where no run can work with what the plugin offers and the handle says."""
         plugin = life.of_other("plugin")
         self.given(self.test_it_is_found_by_its_name, plugin)
         self.given(self.test_it_has_what_a_provisioner_has, plugin)
         self.given(self.test_its_capabilities_are_known_names, plugin)
+        self.given(self.test_a_sound_cluster_has_no_failure, life.of_other("handle"))
 
     def test_it_is_found_by_its_name(self, plugin: Report) -> None:
         """The installed plugin offers the provisioner under its name."""
@@ -93,13 +96,12 @@ class ProvisionerSuite(CommonSuite):
     def test_the_loop_goes_on_while_it_provisions(self, handle: Report) -> None:
         """``provision`` does not block the core's loop."""
         loop, thread = handle.of("ticks")
-        assert loop >= ALIVE * thread
+        assert loop + FEW >= ALIVE * thread
 
     def test_its_handle_has_what_a_handle_has(self, handle: Report) -> None:
-        """The handle satisfies ``ClusterHandle``; its reference survives JSON and names this provisioner."""
-        found = handle.of("handle")
-        assert found.pop("kind") == self.provisioner
-        assert set(found.values()) == {True}, found
+        """The handle has what ``ClusterHandle`` names; its reference survives JSON and has the right kind."""
+        wanted = {"missing": [], "kind": self.provisioner, "ref": True, "notes": True, "security": True}
+        assert handle.of("handle") == wanted
 
     def test_a_sound_cluster_has_no_failure(self, handle: Report) -> None:
         """``failure()`` is None while nothing is wrong."""
@@ -116,11 +118,12 @@ class ProvisionerSuite(CommonSuite):
     def test_scaling_does_what_it_says(self, handle: Report) -> None:
         """``scale`` brings a group to more workers, and back."""
         self.needs("scale")
-        assert handle.of("scaled") == [FIRST, THEN, FIRST]
+        assert handle.of("scaled") == [THEN, FIRST]
 
     def test_closing_ends_all_and_a_second_time_nothing(self, handle: Report) -> None:
         """``close`` ends the cluster; a second call is fine."""
         handle.of("closed")
+        self.given(self.test_nothing_is_left_after_a_success, handle.of_other("life"))
         assert handle.of("left") == []
         handle.of("closed again")
 
@@ -133,15 +136,18 @@ class ProvisionerSuite(CommonSuite):
 
     def test_a_cancel_ends_provisioning(self, cancels: Report) -> None:
         """A run that is cancelled while it provisions ends in ``RunCancelled``."""
+        self.begun(cancels)
         assert cancels.of("early")["type"] == "RunCancelled", cancels.of("early")
 
     def test_nothing_is_left_of_provisioning_that_was_cancelled(self, cancels: Report) -> None:
         """What was started by then is gone, while the driver goes on."""
-        self.given(self.test_nothing_is_left_after_a_success, cancels.of_other("life"))
+        endings = cancels.of_other("endings")
+        self.given(self.test_nothing_is_left_of_a_start_that_takes_too_long, endings)
         assert cancels.of("left of the start") == []
 
     def test_a_cancel_ends_the_body_and_its_cluster(self, cancels: Report) -> None:
         """A body that waits ends in ``RunCancelled``, and its cluster is gone, while the driver goes on."""
+        self.begun(cancels)
         assert cancels.of("late")["type"] == "RunCancelled", cancels.of("late")
         self.given(self.test_nothing_is_left_of_provisioning_that_was_cancelled, cancels)
         assert cancels.of("left of the body") == []

@@ -26,6 +26,7 @@ class RunTests(CodeTests):
     def test_as_many_workers_come_as_were_asked(self, life: Report) -> None:
         """There are ``number_of_workers`` workers."""
         assert life.of("number") == asked.NUMBER
+        self.given(self.test_tasks_on_the_first_workers_import_the_project, life)  # else they may have ended
         assert life.of("workers") == asked.NUMBER
 
     def test_the_dashboard_answers_before_the_body_begins(self, life: Report) -> None:
@@ -50,6 +51,7 @@ class RunTests(CodeTests):
         """Another run of the same process has another scheduler, which has the code, too."""
         self.needs("exclusive")
         self.given(self.test_tasks_on_the_first_workers_import_the_project, life)
+        life.of("run of second")
         scheduler, code = life.of("second")
         assert scheduler != life.of("scheduler id")
         assert list(code.values()) == [life.of("code")] * len(code)
@@ -70,6 +72,7 @@ class RunTests(CodeTests):
         """Two bodies at the same time reach each their own cluster, with its own code."""
         self.needs("exclusive")
         self.needs("two-at-once")
+        self.given(self.test_tasks_on_the_first_workers_import_the_project, two.of_other("life"))
         one, other = two.of("seen")
         assert one["scheduler"] != other["scheduler"]
         for seen in (one, other):

@@ -36,6 +36,7 @@ class ShapeTests(Suite):
     def test_nodes_have_their_environment_variables(self, shape: Report) -> None:
         """Workers and the scheduler have the ``env`` that was asked for each."""
         self.honours("env")
+        self._asked(shape)
         token = shape.of("token")
         found = {environ[asked.GROUP] for environ in shape.of("environ").values()}
         assert found == {f"{name}-{token}" for name in ["default", *self._other(asked.OTHER)]}
@@ -44,11 +45,13 @@ class ShapeTests(Suite):
     def test_no_process_shows_a_variable_s_value_in_its_arguments(self, shape: Report) -> None:
         """What is given as ``env`` may be a secret: it is in no process's arguments."""
         self.honours("env")
+        self._asked(shape)
         assert shape.of("arguments") == []
 
     def test_nodes_have_dask_s_configuration(self, shape: Report) -> None:
         """Workers and the scheduler have the topology's ``config``."""
         self.honours("dask-config")
+        self._asked(shape)
         token = shape.of("token")
         assert set(shape.of("config").values()) == {token}
         assert shape.of("scheduler's config") == token
@@ -83,10 +86,14 @@ class ShapeTests(Suite):
     def test_an_adaptive_group_grows_with_its_work(self, shape: Report) -> None:
         """A group with ``max_workers`` gets more workers when there is work for them."""
         self.honours("adaptive")
+        self._asked(shape)
         assert shape.of("adapts") == [1, 2]
 
-    def _workers(self, shape: Report) -> dict[str, Any]:
+    def _asked(self, shape: Report) -> None:
         self.given(self.test_all_that_is_declared_can_be_asked_at_once, shape)
+
+    def _workers(self, shape: Report) -> dict[str, Any]:
+        self._asked(shape)
         workers: dict[str, Any] = shape.of("workers")
         return workers
 

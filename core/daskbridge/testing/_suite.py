@@ -35,7 +35,7 @@ class Suite:
     #: Seconds for a cluster to get ready, and for each thing that a program waits for.
     patience: float = 120.0
     #: Seconds after an end within which nothing may be left.
-    settles: float = 20.0
+    settles: float = 60.0
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -89,19 +89,24 @@ class TaskTests(Orchestrated):
     def test_a_cluster_that_the_body_opens_is_another(self, task: Report) -> None:
         """Within a cluster of its own the body reaches that one, afterwards the task's."""
         self.needs("two-at-once")
-        seen = task.of("nested")
+        seen = self.seen(task, "another cluster")
         assert seen["within"] == seen["inner"] != seen["outer"]
         assert seen["afterwards"] == seen["outer"]
 
     def test_a_topology_may_be_a_document(self, task: Report) -> None:
         """A mapping as of a YAML file is taken for the topology that it holds."""
         self.needs("documents")
-        assert task.of("document") == 1024  # noqa: PLR2004 -- 2**10
+        assert self.seen(task, "document") == 1024  # noqa: PLR2004 -- 2**10
 
     def test_an_async_body_has_a_cluster(self, task: Report) -> None:
         """An ``async`` function is awaited, with a cluster."""
         self.needs("async-bodies")
-        assert task.of("async") == 1024  # noqa: PLR2004 -- as above
+        assert self.seen(task, "async") == 1024  # noqa: PLR2004 -- as above
+
+    def seen(self, task: Report, name: str) -> Any:  # noqa: ANN401 -- what JSON can hold
+        """Return what the body of one task saw; fail with the error in which the task ended."""
+        task.of(f"run of {name}")
+        return task.of(name)
 
     def known(self, task: Report) -> None:
         """Skip a test of what is asked of the orchestrator where tasks are not known to be its own."""

@@ -10,5 +10,3 @@ class TestCommand(ProvisionerSuite):
 
     provisioner = "command"
     options = {"worker": ["nice", sys.executable, "{dask}"]}
-    # a worker of Dask's own that has lost its scheduler waits 30 s for a task that can't be interrupted
-    settles = 45.0

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.testing._until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from distributed import Client
+    from distributed import Client, Future
 
     from daskbridge.testing._driver import Driver
+
+#: Seconds for a worker of the kit's to end before it is killed.
+ENDING = 10
 
 
 def workers(client: Client) -> dict[str, Any]:
@@ -38,19 +41,13 @@ def wait_for(driver: Driver, client: Client, number: int) -> int:
     return len(workers(client))
 
 
-def on_workers(driver: Driver, client: Client, name: str, *arguments: Any) -> dict[str, Any]:  # noqa: ANN401 -- what the function returns
-    """Run a function of the entry module in a task on every worker; return the answers by worker's name."""
-    function, known = getattr(driver.entry, name), workers(client)
+def on_workers(driver: Driver, client: Client, function: Callable[..., object]) -> dict[str, Any]:
+    """Run a function in a task on every worker; return the answers by the workers' names."""
     futures = {
-        info["name"]: client.submit(function, *arguments, workers=[address], pure=False)
-        for address, info in known.items()
+        str(info["name"]): client.submit(function, workers=[address], pure=False)
+        for address, info in workers(client).items()
     }
-    return {str(key): future.result(driver.patience) for key, future in futures.items()}
-
-
-def on_scheduler(driver: Driver, client: Client, name: str, *arguments: Any) -> Any:  # noqa: ANN401 -- as above
-    """Run a function of the entry module on the scheduler; return its answer."""
-    return client.run_on_scheduler(getattr(driver.entry, name), *arguments)
+    return {name: future.result(driver.patience) for name, future in futures.items()}
 
 
 def who(driver: Driver, client: Client) -> list[Any]:
@@ -60,8 +57,53 @@ def who(driver: Driver, client: Client) -> list[Any]:
     """
     if "exclusive" in driver.lacks:
         return [[], []]
-    nodes = [on_scheduler(driver, client, "who"), *client.run(driver.entry.who).values()]
+    nodes = [client.run_on_scheduler(process()), *client.run(process()).values()]
     return [nodes, [address_of(client)]]
+
+
+def pending(client: Client) -> Future[int]:
+    """Return a future that no worker will ever run: nothing but its cluster's end ends a wait for it."""
+    future: Future[int] = client.submit(abs, 1, resources={"what no worker has": 1}, pure=False)
+    return future
+
+
+# Nested functions travel by value: they need nothing of daskbridge on the nodes, and not the project either.
+
+
+def process() -> Callable[[], dict[str, Any]]:
+    """Return a function that says which process it runs in."""
+
+    def look() -> dict[str, Any]:
+        import socket
+
+        import psutil
+
+        here = psutil.Process()
+        return {"pid": here.pid, "created": here.create_time(), "host": socket.gethostname()}
+
+    return look
+
+
+def environ(*names: str) -> Callable[[], dict[str, str | None]]:
+    """Return a function that looks up environment variables."""
+
+    def look() -> dict[str, str | None]:
+        import os
+
+        return {name: os.environ.get(name) for name in names}
+
+    return look
+
+
+def configured(key: str) -> Callable[[], Any]:
+    """Return a function that looks something up in Dask's configuration."""
+
+    def look() -> Any:  # noqa: ANN401 -- whatever is there
+        import dask.config
+
+        return dask.config.get(key, None)
+
+    return look
 
 
 @contextmanager
@@ -86,7 +128,7 @@ def late_worker(driver: Driver, client: Client) -> Iterator[str | None]:
     if "late-workers" in driver.lacks:
         yield None
         return
-    with TemporaryDirectory() as directory, _dask_worker(client, directory) as process:
+    with _dask_worker(client) as process:
         found = until(lambda: process.poll() is not None or new(), driver.patience, "a late worker")
         if found is True:
             msg = f"`dask worker` ended with {process.returncode}; it printed to this program's output"
@@ -95,22 +137,26 @@ def late_worker(driver: Driver, client: Client) -> Iterator[str | None]:
 
 
 @contextmanager
-def _dask_worker(client: Client, directory: str) -> Iterator[subprocess.Popen[bytes]]:
+def _dask_worker(client: Client) -> Iterator[subprocess.Popen[bytes]]:
     quiet = ["--no-nanny", "--no-dashboard", "--nthreads", "1", "--death-timeout", "60"]
-    quiet += ["--local-directory", directory]
-    command = [sys.executable, "-P", "-m", "distributed.cli.dask_worker", address_of(client), *quiet]
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    with subprocess.Popen(  # noqa: S603 -- a worker of the kit's
-        command, env=environ | _certificates(client), stdin=subprocess.DEVNULL
-    ) as process:
+    with tempfile.TemporaryDirectory() as directory:
+        where = [address_of(client), "--local-directory", directory]
+        process = subprocess.Popen(  # noqa: S603 -- a worker of the kit's
+            [sys.executable, "-P", "-m", "distributed.cli.dask_worker", *where, *quiet],
+            env=environ | _certificates(client),
+            stdin=subprocess.DEVNULL,
+            cwd=directory,
+        )
         try:
             yield process
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(ENDING)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
 
 
 def _certificates(client: Client) -> dict[str, str]:

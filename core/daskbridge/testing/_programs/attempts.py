@@ -7,8 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.testing._left import there
-from daskbridge.testing._programs._nodes import who
-from daskbridge.testing._programs.held import LONG
+from daskbridge.testing._programs._nodes import pending, who
 from daskbridge.testing._recorder import STUCK
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _wait(driver: Driver) -> None:
 
     client = get_client()
     driver.report("cluster", who(driver, client))
-    task = client.submit(driver.entry.nap, LONG)
+    task = pending(client)
     _tell_to_end(driver)
     task.result()
     driver.report("body")

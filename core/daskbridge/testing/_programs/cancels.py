@@ -5,15 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from daskbridge.testing._programs._nodes import who
+from daskbridge.testing._programs._nodes import pending, who
 from daskbridge.testing._programs.endings import outcome
 
 if TYPE_CHECKING:
     from daskbridge.testing._driver import Driver
     from daskbridge.testing._recorder import Heard
-
-#: Seconds that a task would take.
-LONG = 600
 
 
 def play(driver: Driver) -> None:
@@ -30,7 +27,7 @@ def play(driver: Driver) -> None:
         from distributed import get_client
 
         client = get_client()
-        task = client.submit(driver.entry.nap, LONG)
+        task = pending(client)
         driver.report("cluster", who(driver, client))
         late.set()
         return task.result()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daskbridge.testing._driver import Driver
+    from daskbridge.topology import Dask
 
 #: The part of a start's seconds after which the next one is late.
 TOO_SHORT = 0.3
@@ -30,8 +31,7 @@ def play(driver: Driver) -> None:
     driver.observe("left of it", lambda: driver.left(driver.told.get("cluster")))
     with driver.other_provisioner(_recorder.RUDE):
         driver.observe("rude", lambda: outcome(driver, lambda: _named_nowhere(driver, topology)))
-    hasty = replace(topology, start_timeout=TOO_SHORT * _seconds_to_start(driver))
-    driver.observe("too late", lambda: outcome(driver, lambda: driver.run(hasty, "fail")))
+    driver.observe("too late", lambda: _too_late(driver, topology))
     driver.observe("left of that", driver.left)
 
 
@@ -63,6 +63,11 @@ def _failing(driver: Driver) -> None:
     driver.entry.fail()
 
 
+def _too_late(driver: Driver, topology: Dask) -> dict[str, Any]:
+    hasty = replace(topology, start_timeout=TOO_SHORT * _seconds_to_start(driver))
+    return outcome(driver, lambda: driver.run(hasty, "fail"))
+
+
 def _seconds_to_start(driver: Driver) -> float:
     """Return how long the last cluster took that got ready: a start of less is given up half-way."""
     began = [each.at for each in driver.heard if (each.step, each.state) == ("provision", "started")]
@@ -70,6 +75,6 @@ def _seconds_to_start(driver: Driver) -> float:
     return ready[-1] - began[-1]
 
 
-def _named_nowhere(driver: Driver, topology: Any) -> Any:  # noqa: ANN401 -- what the body returns
+def _named_nowhere(driver: Driver, topology: Dask) -> Any:  # noqa: ANN401 -- what the body returns
     """Run a body whose provisioner is the setting's."""
     return driver.run(topology, "fail", **({} if "suite" in driver.order else {"provisioner": None}))

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 #: Seconds between two ticks of a loop, and of a thread.
 TICK = 0.01
+#: What the core uses of a handle.
+CONTRACT = ("ref", "notes", "security", "scale", "failure", "logs", "close", "request_close")
 #: How many workers are asked for, and how many then.
 FIRST, THEN = 1, 2
 
 
 def play(driver: Driver) -> None:
     """Provision twice: use and close one in order, ask the other to close."""
+    import distributed  # noqa: F401 -- as a run does, in a thread, before it provisions
+
     from daskbridge.plugins import plugins
 
     provisioner = plugins().provisioner(driver.order["provisioner"])
@@ -92,14 +96,13 @@ async def _observe(driver: Driver, name: str, awaited: Any) -> None:  # noqa: AN
 def _described(handle: ClusterHandle) -> dict[str, Any]:
     from distributed import Security
 
-    from daskbridge.plugins import ClusterHandle as Contract
     from daskbridge.plugins import ClusterRef
 
     ref: Any = handle.ref
     notes: Any = handle.notes
     security = handle.security
     return {
-        "satisfies": isinstance(handle, Contract),
+        "missing": [name for name in CONTRACT if not hasattr(handle, name)],
         "ref": isinstance(ref, ClusterRef) and ClusterRef.from_json(ref.to_json()) == ref,
         "kind": ref.kind,
         "notes": isinstance(notes, tuple) and {type(note) for note in notes} <= {str},
@@ -139,7 +142,8 @@ async def _scaled(driver: Driver, handle: ClusterHandle) -> list[int]:
     where = partial(Client, handle.ref.scheduler_address, security=security, set_as_default=False)
     client: Client = await asyncio.to_thread(where)
     try:
-        found = [await asyncio.to_thread(_number, driver, client, FIRST)]
+        await asyncio.to_thread(_number, driver, client, FIRST)
+        found = []
         for number in (THEN, FIRST):
             await handle.scale("default", number)
             found.append(await asyncio.to_thread(_number, driver, client, number))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from daskbridge.testing._programs._nodes import on_scheduler, who
+from daskbridge.testing._programs._nodes import pending, process, who
 from daskbridge.testing._programs.endings import outcome
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from daskbridge.testing._driver import Driver
-
-#: Seconds that a task would take.
-LONG = 600
 
 
 def play(driver: Driver) -> None:
@@ -37,7 +36,7 @@ def lose(driver: Driver) -> None:
 
 def _hold(driver: Driver) -> Any:  # noqa: ANN401 -- it does not return
     client = _client()
-    task = client.submit(driver.entry.nap, LONG)
+    task = pending(client)
     driver.report("cluster", who(driver, client))
     driver.report("waits")
     return task.result()
@@ -45,11 +44,14 @@ def _hold(driver: Driver) -> Any:  # noqa: ANN401 -- it does not return
 
 def _lose(driver: Driver) -> Any:  # noqa: ANN401 -- as above
     client = _client()
-    task = client.submit(driver.entry.nap, LONG)
+    task = pending(client)
     driver.report("cluster", who(driver, client))
     driver.report("waits")
+    scheduler = client.run_on_scheduler(process())
+    if scheduler["pid"] == os.getpid():
+        raise RuntimeError("the scheduler is in this process: say lacks = {'scheduler-process': ...}")
     with suppress(OSError):  # it can't answer any more
-        on_scheduler(driver, client, "end")
+        client.run_on_scheduler(os.kill, scheduler["pid"], signal.SIGKILL)
     return task.result()
 
 

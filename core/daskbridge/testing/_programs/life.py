@@ -8,7 +8,6 @@ from urllib.request import ProxyHandler, build_opener
 
 from daskbridge.testing._programs._nodes import (
     late_worker,
-    on_scheduler,
     on_workers,
     wait_for,
     who,
@@ -42,7 +41,8 @@ def play(driver: Driver) -> None:
     cluster = driver.told["cluster"]
     driver.observe("left", lambda: driver.left(cluster))
     driver.observe("changes", lambda: changes(before, 5, driver.order["leaves"]))
-    driver.observe("second", lambda: driver.run(topology, partial(_again, driver)))
+    again = partial(driver.observe, "second", partial(_again, driver))
+    driver.observe("run of second", lambda: driver.run(topology, again))
 
 
 def _body(driver: Driver) -> str:
@@ -53,11 +53,12 @@ def _body(driver: Driver) -> str:
     driver.report("scheduler id", client.scheduler_info(n_workers=0)["id"])
     driver.hide()
     driver.observe("number", lambda: wait_for(driver, client, NUMBER))
-    driver.observe("code on workers", lambda: on_workers(driver, client, "code"))
-    driver.observe("code on the scheduler", lambda: on_scheduler(driver, client, "code"))
-    driver.observe("entry", lambda: _entry(driver, client))
+    driver.observe("code on the scheduler", lambda: client.run_on_scheduler(driver.entry.code))
+    shipped = driver.observe("code on workers", lambda: on_workers(driver, client, driver.entry.code))
     driver.observe("workers", lambda: len(workers(client)))
-    driver.observe("late", lambda: _late(driver, client))
+    if shipped:  # else each look would take as long as it may
+        driver.observe("entry", lambda: _entry(driver, client))
+        driver.observe("late", lambda: _late(driver, client))
     driver.observe("told again", lambda: _tellings(driver))
     driver.observe("cluster", lambda: who(driver, client))
     return driver.project.token
@@ -67,7 +68,7 @@ def _again(driver: Driver) -> list[Any]:
     from distributed import get_client
 
     client = get_client()
-    return [client.scheduler_info(n_workers=0)["id"], on_workers(driver, client, "code")]
+    return [client.scheduler_info(n_workers=0)["id"], on_workers(driver, client, driver.entry.code)]
 
 
 def _entry(driver: Driver, client: Client) -> list[Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from daskbridge.testing._programs._nodes import on_scheduler, on_workers, wait_for, who, workers
+from daskbridge.testing._programs._nodes import configured, environ, on_workers, wait_for, who, workers
 from daskbridge.testing._until import until
 
 if TYPE_CHECKING:
@@ -75,11 +76,10 @@ def _body(driver: Driver) -> str:
     asked = 2 if "worker-groups" in driver.capabilities else 1
     driver.observe("number", lambda: wait_for(driver, client, asked))
     driver.observe("workers", lambda: {info["name"]: _told(info) for info in workers(client).values()})
-    names = [GROUP, SECRET]
-    driver.observe("environ", lambda: on_workers(driver, client, "environ", names))
-    driver.observe("scheduler's environ", lambda: on_scheduler(driver, client, "environ", names))
-    driver.observe("config", lambda: on_workers(driver, client, "configured", "kit.token"))
-    driver.observe("scheduler's config", lambda: on_scheduler(driver, client, "configured", "kit.token"))
+    driver.observe("environ", lambda: on_workers(driver, client, environ(GROUP)))
+    driver.observe("scheduler's environ", lambda: client.run_on_scheduler(environ(GROUP)))
+    driver.observe("config", lambda: on_workers(driver, client, configured("kit.token")))
+    driver.observe("scheduler's config", lambda: client.run_on_scheduler(configured("kit.token")))
     driver.observe("arguments", lambda: _arguments(f"secret-{driver.project.token}"))
     driver.observe("cluster", lambda: who(driver, client))
     return driver.project.token
@@ -112,7 +112,7 @@ def _grow(driver: Driver) -> list[int]:
 
     client: Client = get_client()
     first = len(workers(client))
-    tasks = client.map(driver.entry.nap, [1] * TASKS, list(range(TASKS)), pure=False)
+    tasks = client.map(time.sleep, [1] * TASKS, pure=False)
     until(lambda: len(workers(client)), driver.patience, "two workers", wanted=lambda found: found == 2)  # noqa: PLR2004 -- as said
     client.cancel(tasks)
     return [first, len(workers(client))]

@@ -31,6 +31,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 
 def play(driver: Driver) -> None:
     """Look at the process before, while and after it runs tasks."""
+    from daskbridge.serialization import to_document
     from daskbridge.topology import Dask, WorkerGroup
 
     topology = driver.topology(Dask(workers=WorkerGroup(1)))
@@ -38,14 +39,24 @@ def play(driver: Driver) -> None:
     driver.observe("claimed before it is loaded", _claimed)
     driver.observe("suite", lambda: type(driver.suite).__name__)
     driver.observe("claimed before a task", _claimed)
-    driver.observe("task", lambda: driver.run(topology, partial(_task, driver)))
+    _run(driver, "task", topology, partial(_task, driver))
     driver.observe("claimed after a task", _claimed)
     driver.observe("times", lambda: _times(driver, topology))
-    driver.observe("nested", lambda: driver.run(topology, _nested))
+    _run(driver, "another cluster", topology, _nested)
     if "documents" not in driver.lacks:
-        driver.observe("document", lambda: driver.run(_document(topology), _computed))
+        _run(driver, "document", to_document(topology), _computed)
     if "async-bodies" not in driver.lacks:
-        driver.observe("async", lambda: driver.run(topology, _awaited, body="body_async"))
+        _run(driver, "async", topology, _awaited, body="body_async")
+
+
+def _run(driver: Driver, name: str, topology: Any, look: Callable[[], Any], **options: str) -> None:  # noqa: ANN401 -- as Driver.run's
+    """Run a body that reports what it sees: whether its result comes back is another test's."""
+
+    async def later() -> None:
+        driver.report(name, await look())
+
+    watched = later if options else lambda: driver.observe(name, look)
+    driver.observe(f"run of {name}", lambda: driver.run(topology, watched, **options))
 
 
 def _plugin(adapter: str) -> dict[str, Any]:
@@ -144,12 +155,6 @@ def _nested() -> dict[str, str]:
         seen = {"inner": cluster.scheduler_address, "within": address_of(get_client())}
     get_client().submit(abs, -1, pure=False).result()
     return {**seen, "outer": outer, "afterwards": address_of(get_client())}
-
-
-def _document(topology: Dask) -> Any:  # noqa: ANN401 -- what JSON can hold
-    from daskbridge.serialization import to_document
-
-    return to_document(topology)
 
 
 def _computed() -> int:
