@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from daskbridge._lazy import lazy
@@ -34,12 +35,15 @@ _ASSERTING = (
 )
 
 
+if "pytest" in sys.modules:  # and not in a driver program; before any of them is imported
+    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{module}" for module in _ASSERTING))
+
+
 def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any public object of the package
     if name in __all__:
         try:
-            import pytest
+            import pytest  # noqa: F401 -- the suites do
         except ImportError as error:
             msg = f"daskbridge.testing.{name} needs pytest: pip install 'daskbridge[testing]'"
             raise ImportError(msg) from error
-        pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _ASSERTING))
     return _resolve(name)
