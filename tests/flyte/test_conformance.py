@@ -8,14 +8,14 @@ from daskbridge.testing import AdapterSuite
 class TestFlyte(AdapterSuite):
     adapter = "flyte"
     leaves = ("tmp*", "flyte_syncify*")
-    lacks = {
-        "threads": "Flyte's backend takes threads from the number of CPUs, which no test asks for",
-        "documents": "Flyte chooses the task's class by the type of plugin_config, which is Dask",
+    lacks = {  # noqa: RUF012 -- as authors write it
         "cancel": "a local run has no control plane that could tell a task to end",
-        "published": "a local run shows no links",
+        "documents": "Flyte finds the task's class by the type of plugin_config, which is Dask",
+        "errors": "Flyte raises an error of its own: the body's type is its code, the notes are in its text",
         "heard": "a local run hears of nothing but the end of a task",
         "logged": "a local run has no log of a task beside what the process prints",
-        "errors": "Flyte makes an error of its own of a body's: the type is left as its code, notes join the text",
+        "published": "a local run shows no links",
+        "threads": "Flyte's backend takes threads from the number of CPUs, which the kit does not ask for",
     }
 
     @staticmethod
@@ -36,21 +36,20 @@ class TestFlyte(AdapterSuite):
         return in_flyte(topology, body, retries=1)
 
     @staticmethod
-    def run_name():
-        return "kit.body"
-
-    @staticmethod
     def user_error(error):
         from daskbridge import errors
 
         code = getattr(error, "code", None)
         return code and (getattr(errors, code, None) or type(code, (Exception,), {}))(str(error))
 
+    @staticmethod
+    def run_name():
+        return "kit.body"  # its environment and its function
+
 
 def in_flyte(topology, body, **options):
     import daskbridge_flyte  # noqa: F401 -- makes the topology's type known to Flyte
     import flyte
 
-    environment = flyte.TaskEnvironment("kit", plugin_config=topology)
-    run = flyte.with_runcontext(mode="local").run(environment.task(body, **options))
-    return run.outputs()[0]
+    task = flyte.TaskEnvironment("kit", plugin_config=topology).task(body, **options)
+    return flyte.with_runcontext(mode="local").run(task).outputs()[0]

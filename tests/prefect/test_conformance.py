@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import os
+import signal
 from contextlib import contextmanager
 
+import httpx
 import pytest
 
 from daskbridge.testing import AdapterSuite
@@ -11,7 +16,7 @@ from daskbridge.testing import AdapterSuite
 
 class TestPrefect(AdapterSuite):
     adapter = "prefect"
-    lacks = {
+    lacks = {  # noqa: RUF012 -- as authors write it
         "heard-of-start": "Prefect has no heartbeats; the progress of a task begins with its body",
     }
 
@@ -21,14 +26,14 @@ class TestPrefect(AdapterSuite):
         cls.environ = server.environ
 
     @contextmanager
-    def surroundings(self, directory):
+    def surroundings(self, directory):  # noqa: ARG002 -- one server does for all
         yield self.environ
 
     @staticmethod
     def prepare():
         from prefect import flow
 
-        flow(lambda: "", name="plain")()
+        flow(lambda: None, name="plain")()
 
     @staticmethod
     def run_body(topology, body):
@@ -40,9 +45,7 @@ class TestPrefect(AdapterSuite):
 
     @staticmethod
     def cancel():
-        import os, signal
-
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)  # what ends a flow run that was cancelled
 
     @staticmethod
     def run_name():
@@ -52,52 +55,39 @@ class TestPrefect(AdapterSuite):
 
     @staticmethod
     def published():
-        return artifacts()
+        return known("artifacts")
 
     @staticmethod
     def heard():
-        return [each for each in artifacts() if each["type"] == "progress"]
+        return [artifact for artifact in known("artifacts") if artifact["type"] == "progress"]
 
     @staticmethod
     def logged():
-        from prefect.runtime import task_run
-
-        filters = {"logs": {"task_run_id": {"any_": [str(task_run.id)]}}}
-        return [line["message"] for line in asked("logs/filter", filters)]
+        return [line["message"] for line in known("logs")]
 
 
 def in_prefect(topology, body, **options):
-    """Run a body as the task of a flow; to daskbridge the flow is the user's, too."""
-    import inspect
-
+    """Run a body as the task of a flow that is of its own module."""
     from daskbridge_prefect import on_dask
     from prefect import flow, task
 
     work = on_dask(topology)(task(body, **options))
-    if inspect.iscoroutinefunction(body):
-        import asyncio
 
-        async def main():
-            return await work()
-    else:
+    def main():
+        return work()
 
-        def main():
-            return work()
+    async def main_async():
+        return await work()
 
-    main.__module__ = body.__module__
-    found = flow(main)()
-    return asyncio.run(found) if inspect.iscoroutine(found) else found
+    function = main_async if inspect.iscoroutinefunction(body) else main
+    function.__module__ = body.__module__
+    result = flow(function)()
+    return asyncio.run(result) if inspect.iscoroutine(result) else result
 
 
-def artifacts():
+def known(kind):
+    """Return what the server knows of the task run that runs here."""
     from prefect.runtime import task_run
 
-    return asked("artifacts/filter", {"artifacts": {"task_run_id": {"any_": [str(task_run.id)]}}})
-
-
-def asked(path, filters):
-    import os
-
-    import httpx
-
-    return httpx.post(f"{os.environ['PREFECT_API_URL']}/{path}", json=filters, timeout=20).json()
+    filters = {kind: {"task_run_id": {"any_": [str(task_run.id)]}}}
+    return httpx.post(f"{os.environ['PREFECT_API_URL']}/{kind}/filter", json=filters, timeout=20).json()

@@ -69,8 +69,8 @@ class LocalProvisioner:
         """Let the nodes' process begin with its imports, make the driver's own, begin with certificates.
 
         The driver's are made here, before any thread is there that imports something: Python lets imports in
-        several threads fail where they need each other. A process that is not to stay warm does not start before
-        it is needed: a run may end before its cluster is provisioned.
+        several threads fail where they need each other. A process that is not to stay warm does not start
+        before it is needed: a run may end before its cluster is provisioned.
         """
         zygote = self._zygote(topology) if setting("local-warm") > 0 else None
         import distributed  # noqa: F401 -- as said

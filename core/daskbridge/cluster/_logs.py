@@ -41,7 +41,9 @@ class LogReceiver:
         """Wait until every batch that the workers say they sent has arrived; ``names`` by address."""
         from daskbridge.node.logs import FLUSH
 
-        sent = await client.scheduler.broadcast(msg={"op": FLUSH}, on_error="ignore")
+        told = await client.scheduler.broadcast(msg={"op": FLUSH}, on_error="ignore")
+        # who has just joined may not know yet what is asked
+        sent = {address: number for address, number in told.items() if number is not None}
         while any(self.batches[names.get(address, address)] < number for address, number in sent.items()):
             await asyncio.sleep(0.01)
 

@@ -21,7 +21,17 @@ _resolve, __dir__ = lazy(
 )
 
 #: The modules whose asserts say what they compared.
-_ASSERTING = ("_suite", "_code", "_shape", "_runs", "_endings", "_provisioner", "_adapter", "_task", "_attempts")
+_ASSERTING = (
+    "_suite",
+    "_code",
+    "_shape",
+    "_runs",
+    "_endings",
+    "_provisioner",
+    "_adapter",
+    "_task",
+    "_attempts",
+)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any public object of the package

@@ -13,7 +13,7 @@ ABILITIES: Final[dict[str, str]] = {
     "dashboard": "serve Dask's dashboard at an address that the driver can reach",
     "two-at-once": "have two clusters in one process at the same time",
     # of adapters
-    "async-bodies": "run an async function as a task",
+    "async-bodies": "run an `async` function as a task",
     "documents": "take a topology as a mapping, as of a YAML file",
     "errors": "raise a body's error as it is: with its type, its frames and its notes",
     "run_retried": "try a task again that failed",

@@ -21,10 +21,10 @@ CANCELLED: Final = (
 
 
 class AdapterSuite(AttemptTests, CommonSuite):
-    """Prove an adapter: inherit, name the orchestrator, say how a body is run as its task, and run pytest.
+    """Test an adapter: inherit as ``Test...``, name the orchestrator, say how it runs a body, and run pytest.
 
-    The tests start about a dozen programs, two at a time, on ``local`` clusters. In each a generated project's
-    functions are run as tasks by :meth:`run_body`, while the project's directory has another name.
+    ``adapter`` is the orchestrator's name in an installed plugin, ``run_body`` runs a body as its task. The
+    suite's programs have its ``provisioner``, by default ``local``, in Dask's configuration.
 
     >>> class TestAcme(AdapterSuite):
     ...     adapter = "acme"
@@ -40,7 +40,7 @@ class AdapterSuite(AttemptTests, CommonSuite):
 
     @cached_property
     def capabilities(self) -> frozenset[str]:
-        """Return which fields of a topology are honoured by the provisioner, and by the adapter's if it has one."""
+        """Return which fields of a topology are honoured: by the provisioner, and the adapter's if any."""
         honoured = super().capabilities
         if len(self.targets) == 1:
             return honoured
@@ -52,6 +52,10 @@ class AdapterSuite(AttemptTests, CommonSuite):
         own = self.adapter in plugins().names("daskbridge_provisioners")
         return (self.provisioner, self.adapter) if own else (self.provisioner,)
 
+    def settings(self) -> dict[str, str]:
+        """Return the environment variables of every program of this suite."""
+        return {**super().settings(), "DASK_DASKBRIDGE__PROVISIONER": self.provisioner}
+
     def scenarios(self) -> list[Scenario]:
         """List the programs of this suite."""
         own = [Scenario("task", f"{PROGRAMS}.task", settings=QUICK_STEPS)]
@@ -60,5 +64,5 @@ class AdapterSuite(AttemptTests, CommonSuite):
         return [*super().scenarios(), *own]
 
     def ready_for_code(self, life: Report) -> None:
-        """Skip the tests of the code where no task is known to be the orchestrator's, which says which code."""
+        """Skip the tests of the code where no task is known to be the orchestrator's."""
         self.known(life.of_other("task"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def told_to_end(program: Program, suite: Suite) -> None:
-    """Wait until a task was told to end, then for the program's end, as long as anything may take to settle."""
+    """Wait until a task was told to end, and then for its program's end."""
     if program.told("told", suite.patience):
         program.ends(suite.settles)
 

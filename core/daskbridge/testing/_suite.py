@@ -29,8 +29,8 @@ class Suite:
     provisioner: str = "local"
     #: ``provisioner_options`` of every topology, under that name; what JSON can hold.
     options: ClassVar[Mapping[str, Any]] = {}
-    #: Abilities that the target lacks, each with the reason, which the skip says. A capability of the target's
-    #: may be among them, where the kit's topologies can't ask for it.
+    #: Abilities that the target lacks, each with the reason, which the skip says; or capabilities of its own
+    #: that it does not have together with others, as the kit asks them.
     lacks: ClassVar[Mapping[str, str]] = {}
     #: Seconds for a cluster to get ready, and for each thing that a program waits for.
     patience: float = 120.0

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from daskbridge import Dask, transient
+from daskbridge.cluster import LocalProvisioner
+from daskbridge.plugins import Equipment
+
 TELLS = """
     import helper, listener, logging
 
@@ -165,3 +169,13 @@ def test_a_step_that_lasts_is_told_while_it_waits(told):
 
 def test_a_listener_that_fails_stops_neither_the_run_nor_the_others(told):
     assert "a listener that fails" in told["errors"]
+
+
+def test_a_worker_that_does_not_forward_its_lines_does_not_spoil_the_end():
+    class Silent(LocalProvisioner):
+        async def provision(self, topology, run):
+            run.equipment = Equipment(run.equipment.scheduler)
+            return await super().provision(topology, run)
+
+    with transient(Dask(), provisioner=Silent(), code=False) as cluster:
+        assert cluster.client.submit(int, 1).result() == 1

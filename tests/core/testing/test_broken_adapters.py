@@ -22,7 +22,7 @@ SOUND = "return toyflow.run(on_dask(topology)(body))\n"
 
 @dataclass(frozen=True)
 class Broken:
-    """Say what one adapter has instead of something, the programs that it has a part in, the tests that fail."""
+    """Say what one adapter does otherwise, in which programs that is seen, and which tests fail."""
 
     programs: str
     tests: str
@@ -69,10 +69,12 @@ BROKEN = {
         plugin=[("from daskbridge.plugins", "import toyflow\nfrom daskbridge.plugins")],
     ),
     "has another name": Broken(
-        "task", "the_adapter_is_found_as_a_plugin", plugin=('    "toyflow",', '    "toyflaw",')
+        "task", "the_adapter_is_found_as_a_plugin", plugin=[('    "toyflow",', '    "toyflaw",')]
     ),
     "claims every process": Broken(
-        "task", "nothing_is_claimed_but_tasks", plugin=[("current() is not None", "True")],
+        "task",
+        "nothing_is_claimed_but_tasks",
+        plugin=[("current() is not None", "True")],
     ),
     "claims no task": Broken(
         "life task cancelled_start cancelled_body",

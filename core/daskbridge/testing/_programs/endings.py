@@ -77,4 +77,5 @@ def _seconds_to_start(driver: Driver) -> float:
 
 def _named_nowhere(driver: Driver, topology: Dask) -> Any:  # noqa: ANN401 -- what the body returns
     """Run a body whose provisioner is the setting's."""
-    return driver.run(topology, "fail", **({} if "suite" in driver.order else {"provisioner": None}))
+    options: dict[str, Any] = {} if "suite" in driver.order else {"provisioner": None}
+    return driver.run(topology, "fail", **options)

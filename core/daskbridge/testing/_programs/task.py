@@ -1,4 +1,4 @@
-"""Tasks of an orchestrator: who claims the process when, what a person sees of a task, what its body can do."""
+"""Tasks of an orchestrator: who claims the process when, what is seen of a task, what its body can do."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _orchestrator() -> Orchestrator | None:
 
 def _claimed() -> str | None:
     found = _orchestrator()
-    return found and found.name
+    return None if found is None else found.name
 
 
 def _task(driver: Driver) -> None:
@@ -126,7 +126,9 @@ def _logged(driver: Driver, client: Client) -> bool:
     word = f"printed-{driver.project.token}"
     client.submit(print, word).result()
     try:
-        return until(lambda: word in _text(driver.suite.logged()), driver.order["settles"], "the printed word")
+        return until(
+            lambda: word in _text(driver.suite.logged()), driver.order["settles"], "the printed word"
+        )
     except TimeoutError:
         return False
 

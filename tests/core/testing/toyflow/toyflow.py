@@ -27,7 +27,7 @@ class Attempt:
     told_to_end: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self):
-        self.log = logging.Logger(self.name)
+        self.log = logging.Logger(self.name)  # noqa: LOG001 -- one by name would stay for ever
         self.log.addHandler(Lines(self.lines))
 
 

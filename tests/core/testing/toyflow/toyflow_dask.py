@@ -17,6 +17,10 @@ def code_source(run):
     return module_spec(run.entry)
 
 
+def cancelled():
+    return current().told_to_end.is_set()
+
+
 @hookimpl
 def daskbridge_orchestrators():
     return Orchestrator(
@@ -25,8 +29,8 @@ def daskbridge_orchestrators():
         detect=lambda: current() is not None,
         identity=lambda: current().name,
         code_source=code_source,
-        cancelled=lambda: current().told_to_end.is_set(),
-        logger=lambda run: current().log,
-        on_step=lambda step, run: current().heartbeats.append(f"{step.name} {step.state} {step.detail}"),
+        cancelled=cancelled,
+        logger=lambda _: current().log,
+        on_step=lambda step, _: current().heartbeats.append(f"{step.name} {step.state} {step.detail}"),
         on_ready=lambda run: current().links.append(run.ref.dashboard),
     )
