@@ -6,18 +6,19 @@ import asyncio
 import logging
 import os
 import signal
-from collections import deque
 from contextlib import suppress
 from subprocess import DEVNULL
 from typing import TYPE_CHECKING
+
+from daskbridge.cluster._process_output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from daskbridge.cluster._node import Node
 
-#: Lines kept of each process's output, bytes of each of them, and lines of it in a message.
-KEPT, LONGEST, SHOWN = 200, 4096, 20
+#: Lines of the output in a message.
+SHOWN = 20
 #: Seconds for the last output of a process that has ended: what it started may hold the other end.
 LAST_WORDS = 1.0
 #: Seconds for processes to end by SIGTERM, and by SIGKILL.
@@ -27,37 +28,6 @@ EMPTY = "/"
 
 
 logger = logging.getLogger("daskbridge")
-
-
-class Output(asyncio.Protocol):
-    """Keep the last lines of what a process prints."""
-
-    def __init__(self) -> None:
-        self.lines: deque[str] = deque(maxlen=KEPT)
-        self.closed = asyncio.Event()
-        self._rest = b""
-        self._pipe: asyncio.BaseTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to read."""
-        self._pipe = transport
-
-    def data_received(self, data: bytes) -> None:
-        """Take what was printed."""
-        *whole, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[:LONGEST]
-        self.lines.extend(line[:LONGEST].decode("utf-8", "replace") for line in whole)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
-        """Take the last line, which may lack its end."""
-        if self._rest:
-            self.data_received(b"\n")
-        self.closed.set()
-
-    def close(self) -> None:
-        """Read no more."""
-        if self._pipe is not None:
-            self._pipe.close()
 
 
 class NodeProcess:

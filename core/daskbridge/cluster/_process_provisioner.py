@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from daskbridge.cluster._node import Node
 from daskbridge.cluster._options import options
 from daskbridge.cluster._process_cluster import ProcessCluster
+from daskbridge.errors import TopologyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,14 +70,21 @@ class ProcessProvisioner:
     def validate(self, topology: Dask) -> None:
         """Raise TopologyError for options that are unknown or make no command."""
         self.given(topology)
-        self.command(Node("scheduler", "scheduler", topology.scheduler, protocol="tls"), topology)
+        self._words(Node("scheduler", "scheduler", topology.scheduler, protocol="tls"), topology)
         for name, group in topology.groups.items():
-            self.command(Node("worker", f"{name}-0", group, NOWHERE), topology)
+            self._words(Node("worker", f"{name}-0", group, NOWHERE), topology)
 
     async def provision(self, topology: Dask, run: Run) -> ProcessCluster:
         """Start the nodes; the scheduler is up on return, the workers are on their way."""
-        return await ProcessCluster.start(self.name, lambda node: self.command(node, topology), topology, run)
+        return await ProcessCluster.start(self.name, lambda node: self._words(node, topology), topology, run)
 
     async def attach(self, ref: ClusterRef) -> ProcessCluster:
         """Refuse: the cluster ends with the process that started it; attach with ``existing``."""
         raise ref.not_ours()
+
+    def _words(self, node: Node, topology: Dask) -> Sequence[str]:
+        words = self.command(node, topology)
+        if not words or isinstance(words, str) or not all(isinstance(word, str) for word in words):
+            msg = f"{self.name}: {node.name} would be started by {words!r}; expected a list of words"
+            raise TopologyError(msg, hint='give each word of the command by itself: ["srun", "--ntasks=1"]')
+        return words

@@ -91,7 +91,7 @@ class Stage:
         self._scenarios = {scenario.name: scenario for scenario in suite.scenarios()}
         self._pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="daskbridge-testing")
         self._reports: dict[str, Future[Report]] = {}
-        self._closing = False
+        self._running: set[Program] = set()
         for name in needed:
             self._begin(name)
 
@@ -100,9 +100,11 @@ class Stage:
         return self._begin(name).result()
 
     def close(self) -> None:
-        """Start nothing more and wait for what runs, which is bounded."""
-        self._closing = True
-        self._pool.shutdown(cancel_futures=True)
+        """Start nothing more, and end what runs."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for program in tuple(self._running):
+            program.close()
+        self._pool.shutdown()
 
     def _begin(self, name: str) -> Future[Report]:
         if name not in self._reports:
@@ -119,6 +121,8 @@ class Stage:
             environ = {**suite.settings(), **scenario.settings, **environ}
             program = Program(scenario.name, directory, order, environ)
             stack.callback(program.close)
+            self._running.add(program)
+            stack.callback(self._running.discard, program)
             program.start()
             failure = ""
             try:

@@ -153,6 +153,9 @@ def test_options_are_checked_and_commands_are_made_at_definition():
         transient(Dask(provisioner_options={"commands": {"levl": 1}}), provisioner=Commands())
     with pytest.raises(TopologyError, match="no command for scheduler"):
         transient(ONE, provisioner=Strict())
+    for wrong in ("srun python", ["nice", "-n", 5]):
+        with pytest.raises(TopologyError, match="default-0 would be started by .*; expected a list of words"):
+            transient(ONE, provisioner=Commands(worker=wrong))
 
 
 @pytest.mark.parametrize(

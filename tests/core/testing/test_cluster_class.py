@@ -5,7 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from daskbridge.testing import ProvisionerSuite
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class TestClusterClass(ProvisionerSuite):

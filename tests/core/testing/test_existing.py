@@ -8,11 +8,15 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 
+import pytest
+
 from daskbridge.testing import ProvisionerSuite
 from daskbridge.testing._until import until
 
 #: Started with it, a node has what it gets and nothing else.
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DASK"))}
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @contextmanager

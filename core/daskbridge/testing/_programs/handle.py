@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from daskbridge.testing._programs._nodes import workers
+from daskbridge.testing._programs._ticks import TICK, Ticks
 from daskbridge.testing._until import until
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from daskbridge.plugins import ClusterHandle, Provisioner
     from daskbridge.testing._driver import Driver
 
-#: Seconds between two ticks of a loop, and of a thread.
-TICK = 0.01
 #: What the core uses of a handle.
 CONTRACT = ("ref", "notes", "security", "scale", "failure", "logs", "close", "request_close")
 #: How many workers are asked for, and how many then.
@@ -160,29 +159,3 @@ def _number(driver: Driver, client: Client, wanted: int) -> int:
         )
     except TimeoutError:
         return len(workers(client))
-
-
-class Ticks:
-    """Count how often the running loop comes round, and how often a thread does, in a ``with`` block."""
-
-    def __enter__(self) -> Self:
-        self.of_loop = self.of_thread = 0
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._tick, name="ticks")
-        self._task = asyncio.ensure_future(self._tick_on_loop())
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-        self._task.cancel()
-
-    def _tick(self) -> None:
-        while not self._end.wait(TICK):
-            self.of_thread += 1
-
-    async def _tick_on_loop(self) -> None:
-        while True:
-            await asyncio.sleep(TICK)
-            self.of_loop += 1
