@@ -34,7 +34,7 @@ lint: $(ready)
 	.venv/bin/lint-imports
 
 types: $(ready)
-	.venv/bin/mypy core/daskbridge $(wildcard adapters/*/daskbridge_* adapters/*/toy_*)
+	.venv/bin/mypy core/daskbridge $(wildcard adapters/*/daskbridge_* adapters/*/toy_* examples/third_party/*/daskbridge_*)
 
 check:
 	.ci/run

@@ -37,8 +37,7 @@ def cancelled() -> bool:
 
 def on_ready(run: Run) -> None:
     """Publish the link to the dashboard while it is there."""
-    assert run.ref is not None
-    _task().shown.append(run.ref.dashboard)
+    _task().shown.append(run.dashboard)
 
 
 def on_step(step: Step, run: Run) -> None:  # noqa: ARG001 -- the hook's signature

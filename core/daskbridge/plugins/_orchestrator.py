@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from daskbridge.errors import PluginError, unknown
+from daskbridge.plugins._types import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.plugins._types import Logs, Run, Step
-
-
-def _nothing(*_: object) -> None:
-    """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +68,16 @@ class Orchestrator:
 
     name: str
     detect: Callable[[], bool]
-    identity: Callable[[], str | None] = _nothing
-    code_root: Callable[[], Path | None] = _nothing
-    on_ready: Callable[[Run], None] = _nothing
-    on_close: Callable[[Run], None] = _nothing
-    flow: Callable[[], str | None] = _nothing
-    flow_open: Callable[[], Callable[[], bool] | None] = _nothing
-    logger: Callable[[Run], Logs | None] = _nothing
-    code_source: Callable[[Run], CodeBundle | CodeSpec | InstalledCode | Literal[False] | None] = _nothing
-    cancelled: Callable[[], bool | None] = _nothing
-    on_step: Callable[[Step, Run], None] = _nothing
+    identity: Callable[[], str | None] = nothing
+    code_root: Callable[[], Path | None] = nothing
+    on_ready: Callable[[Run], None] = nothing
+    on_close: Callable[[Run], None] = nothing
+    flow: Callable[[], str | None] = nothing
+    flow_open: Callable[[], Callable[[], bool] | None] = nothing
+    logger: Callable[[Run], Logs | None] = nothing
+    code_source: Callable[[Run], CodeBundle | CodeSpec | InstalledCode | Literal[False] | None] = nothing
+    cancelled: Callable[[], bool | None] = nothing
+    on_step: Callable[[Step, Run], None] = nothing
     loaded: str = ""
 
     @classmethod
@@ -93,7 +90,7 @@ class Orchestrator:
 
         def named(field: str) -> Callable[..., Any]:
             def call(*given: object) -> Any:  # noqa: ANN401 -- what the function returns
-                return getattr(_functions(module), field, _nothing)(*given)
+                return getattr(_functions(module), field, nothing)(*given)
 
             return call
 

@@ -73,7 +73,7 @@ class Equipment:
     workers: tuple[WorkerPlugin, ...] = ()
 
 
-def _nothing(*_: object) -> None:
+def nothing(*_: object) -> None:
     """Do nothing."""
 
 
@@ -107,8 +107,13 @@ class Run:
     logger: Logs | None = None
     progress: tuple[int, int] | None = None
     equipment: Equipment = field(default_factory=Equipment, repr=False)
-    tell: Callable[[str], None] = _nothing
+    tell: Callable[[str], None] = nothing
     hint: str = ""
+
+    @property
+    def dashboard(self) -> str:
+        """Say how a person reaches Dask's dashboard; empty until there is a cluster."""
+        return self.ref.dashboard if self.ref else ""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Command(ProcessProvisioner):
         known = {"name": node.name, "address": node.address, "threads": node.threads, "memory": node.memory}
         values = {name: value for name, value in known.items() if value}
         several = {"{dask}": node.arguments(), "{here}": super().command(node, topology)}
-        words = []
+        words: list[str] = []
         for word in template:
             try:
                 words += several.get(word) or [word.format_map(values)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -10,7 +11,7 @@ from temporalio import activity
 from daskbridge.plugins import Run, Step
 
 #: How a thread of the core's sends a heartbeat, and with which details: Temporal keeps the newest.
-BEAT = ContextVar("beat", default=activity.heartbeat)
+BEAT: ContextVar[Callable[..., object]] = ContextVar("beat", default=activity.heartbeat)
 DETAILS: ContextVar[list[Any]] = ContextVar("details")
 
 detect, cancelled = activity.in_activity, activity.is_cancelled
@@ -24,7 +25,7 @@ def identity() -> str:
 
 def on_ready(run: Run) -> None:
     """Log where the dashboard is."""
-    activity.logger.info("Dask cluster %s is ready; %s", run.ref.name, run.ref.dashboard)
+    activity.logger.info("Dask cluster of %s is ready; %s", run.name, run.dashboard)
 
 
 def on_step(step: Step, run: Run) -> None:

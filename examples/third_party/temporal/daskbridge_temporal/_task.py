@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, Unpack
 
 from temporalio import activity
@@ -33,7 +33,8 @@ def on_dask(topology: TopologyLike, **options: Unpack[DaskOptions]) -> Callable[
         inner = daskbridge.on_dask(topology, **options)(function)
 
         async def ainner(*arguments: Any) -> Any:
-            BEAT.set(partial(asyncio.get_running_loop().call_soon_threadsafe, activity.heartbeat))
+            loop = asyncio.get_running_loop()
+            BEAT.set(lambda *given: loop.call_soon_threadsafe(activity.heartbeat, *given))
             with _attempt():
                 return await inner(*arguments)
 
