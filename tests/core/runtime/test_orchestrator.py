@@ -134,11 +134,10 @@ def test_a_task_that_was_told_to_end_ends(tell, stage, block):
     acme.current.set("mine")
     if {stage!r} == "start":
         acme.cancel.set()
-    else:
-        threading.Timer(2, acme.cancel.set).start()
 
     {kind}def body():
         {block} transient(ONE, code=False) as cluster:
+            acme.cancel.set()
             waiting = cluster.client.submit(time.sleep, 600).result()
             {"await waiting" if kind else ""}
 
