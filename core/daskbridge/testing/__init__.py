@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from daskbridge._lazy import lazy
@@ -41,5 +42,6 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any public object of the p
         except ImportError as error:
             msg = f"daskbridge.testing.{name} needs pytest: pip install 'daskbridge[testing]'"
             raise ImportError(msg) from error
-        pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _ASSERTING))
+        modules = {f"{__name__}.{module}" for module in _ASSERTING}
+        pytest.register_assert_rewrite(*modules - sys.modules.keys())  # what is there can't be rewritten
     return _resolve(name)
