@@ -36,7 +36,8 @@ class Orchestrator:
     ``code_root()``
         Return the directory of the user's project, where that is all to say of the code.
     ``code_source(run)``
-        Return which code the nodes get, as the hook ``daskbridge_code_source`` does, which goes first.
+        Return which code the nodes get, as the hook ``daskbridge_code_source`` does, which goes first. By
+        default that is the project of the decorated function's module.
     ``flow()``
         Return the id of the flow run that the task belongs to, for clusters that tasks of a flow share
         within a process.

@@ -60,7 +60,7 @@ class Program:
         self.temporary = directory / "temporary"
         self._reports, self._output = directory / "reports", directory / "output"
         self._mark = uuid.uuid4().hex
-        for place in (self.temporary, directory / "empty", directory / "site"):
+        for place in (self.temporary, *(directory / name for name in ("empty", "program", "site"))):
             place.mkdir(parents=True)
         _plugin(directory / "site", _recorder.NAME, _recorder.__name__)
         self._order = {
@@ -80,7 +80,8 @@ class Program:
 
     def start(self) -> None:
         """Start the program."""
-        main, order = self.directory / "main.py", self.directory / "order.json"
+        # apart from the project, as an orchestrator's own program
+        main, order = self.directory / "program" / "main.py", self.directory / "order.json"
         main.write_text(MAIN.lstrip(), "utf-8")
         order.write_text(json.dumps(self._order), "utf-8")
         with self._output.open("wb") as output:

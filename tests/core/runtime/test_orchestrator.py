@@ -231,3 +231,26 @@ def test_a_function_that_would_be_lost_is_an_error_that_names_it(tell):
     )
     assert told["status"] == "broken"
     assert "did you mean 'on_ready'?" in told["error"]
+
+
+def test_without_a_code_source_nodes_get_the_project_of_the_task_s_module(tell):
+    jobs = """
+        from daskbridge import Dask, on_dask
+        from distributed import get_client
+        import parts
+
+        @on_dask(Dask())
+        def job():
+            return get_client().submit(parts.answer).result()
+    """
+    told = tell(
+        """
+    import acme
+    sys.path.insert(0, str(PROJECT.with_name("elsewhere")))
+    import jobs
+    acme.current.set("mine")
+    report(value=jobs.job())
+        """,
+        **{"../elsewhere/jobs.py": jobs, "../elsewhere/parts.py": "def answer(): return 42"},
+    )
+    assert told["value"] == 42

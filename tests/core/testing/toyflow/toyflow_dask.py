@@ -11,12 +11,6 @@ def current():
     return toyflow.current()
 
 
-def code_source(run):
-    from daskbridge.code import module_spec
-
-    return module_spec(run.entry)
-
-
 def cancelled():
     return current().told_to_end.is_set()
 
@@ -28,7 +22,6 @@ def daskbridge_orchestrators():
         loaded="toyflow",
         detect=lambda: current() is not None,
         identity=lambda: current().name,
-        code_source=code_source,
         cancelled=cancelled,
         logger=lambda _: current().log,
         on_step=lambda step, _: current().heartbeats.append(f"{step.name} {step.state} {step.detail}"),
