@@ -32,6 +32,8 @@ logger = logging.getLogger("daskbridge")
 
 #: Seconds for the scheduler to end the cluster.
 ASKED = 5.0
+#: Seconds that a retired worker has to hand over its data.
+LEAVE = 30.0
 #: Seconds between two looks at what a scheduler has printed.
 LOOK = 0.02
 HINT = "try the command that starts it in a shell; it must stay as long as its node does"
@@ -88,8 +90,7 @@ class ProcessCluster:
         leaving, self._workers[group] = self._workers[group][number:], self._workers[group][:number]
         self._leaving += leaving
         if leaving:
-            async with self._asking() as scheduler:
-                await scheduler.retire_workers(names=[worker.node.name for worker in leaving])
+            await self._retire([worker.node.name for worker in leaving])
             await all_ended(leaving, ASKED)
             await end(leaving)
             self._leaving = [worker for worker in self._leaving if worker.alive]
@@ -124,6 +125,15 @@ class ProcessCluster:
         """Send SIGTERM to all processes."""
         for process in self._processes():
             process.signal(signal.SIGTERM)
+
+    async def _retire(self, names: list[str]) -> None:
+        """Let workers hand over their data and end, for as long as that is given."""
+        try:
+            async with asyncio.timeout(LEAVE), self._asking() as scheduler:
+                await scheduler.retire_workers(names=names)
+        except TimeoutError:
+            told = "%s did not hand over their data within %.0f s, and end without"
+            logger.warning(told, ", ".join(names), LEAVE)
 
     async def _start(self, kind: str, run: Run) -> None:
         topology, security = self._topology, self.security
