@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from daskbridge.errors import ProvisioningError
 from daskbridge.testing._until import until
 
 if TYPE_CHECKING:
@@ -117,20 +118,19 @@ def late_worker(driver: Driver, client: Client) -> Iterator[str | None]:
     def new() -> set[str]:
         return set(workers(client)) - before
 
-    if driver.cluster is not None and "scale" not in driver.lacks:
-        driver.cluster.scale(len(before) + 1)
-        try:
-            yield until(new, driver.patience / 4, "a late worker").pop()
-        except TimeoutError:  # a test of scaling says so
-            pass
-        else:
-            return
+    if (cluster := driver.cluster) is not None and "scale" not in driver.lacks:
+        with suppress(ProvisioningError, TimeoutError):  # a test of scaling says so
+            cluster.scale(len(before) + 1)
+            until(new, driver.patience / 4, "a late worker")
+    if found := new():
+        yield found.pop()
+        return
     if "late-workers" in driver.lacks:
         yield None
         return
     with _dask_worker(client) as process:
-        found = until(lambda: process.poll() is not None or new(), driver.patience, "a late worker")
-        if found is True:
+        until(lambda: process.poll() is not None or new(), driver.patience, "a late worker")
+        if process.returncode is not None:
             msg = f"`dask worker` ended with {process.returncode}; it printed to this program's output"
             raise RuntimeError(msg)
         yield new().pop()
