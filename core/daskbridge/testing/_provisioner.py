@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 #: The part of ``import distributed`` that the import of a plugin's module may cost.
 CHEAP = 0.25
-#: The part of a thread's ticks that the loop has at least while it provisions.
-ALIVE = 0.4
-#: Ticks that may be missing in any case.
-FEW = 5
+#: Ticks of a thread, of 10 ms on an idle machine, for which the loop may stand still.
+FEW = 20
 
 
 class ProvisionerSuite(CommonSuite):
@@ -95,8 +93,7 @@ class ProvisionerSuite(CommonSuite):
 
     def test_the_loop_goes_on_while_it_provisions(self, handle: Report) -> None:
         """``provision`` does not block the core's loop."""
-        loop, thread = handle.of("ticks")
-        assert loop + FEW >= ALIVE * thread
+        assert handle.of("stood still") <= FEW
 
     def test_its_handle_has_what_a_handle_has(self, handle: Report) -> None:
         """The handle has what ``ClusterHandle`` names; its reference survives JSON and has the right kind."""

@@ -1,4 +1,4 @@
-"""Tell whether a loop goes on, by comparing it with a thread that suffers from the machine's load as well."""
+"""Tell for how long a loop stands still, by a thread that suffers from the machine's load as well."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ TICK = 0.01
 
 
 class Ticks:
-    """Count how often the running loop comes round, and how often a thread does, in a ``with`` block."""
+    """Count, in a ``with`` block, how often a thread comes round while the running loop does not once."""
 
     def __enter__(self) -> Self:
-        self.of_loop = self.of_thread = 0
+        #: The most ticks of the thread between two of the loop.
+        self.longest = 0
+        self._since = 0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._tick, name="ticks")
         self._task = asyncio.ensure_future(self._tick_on_loop())
@@ -28,9 +30,10 @@ class Ticks:
 
     def _tick(self) -> None:
         while not self._end.wait(TICK):
-            self.of_thread += 1
+            self._since += 1
+            self.longest = max(self.longest, self._since)
 
     async def _tick_on_loop(self) -> None:
         while True:
             await asyncio.sleep(TICK)
-            self.of_loop += 1
+            self._since = 0

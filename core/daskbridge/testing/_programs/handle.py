@@ -54,7 +54,7 @@ async def _one(driver: Driver, provisioner: Provisioner) -> None:
     with Ticks() as ticks:
         async with asyncio.timeout(driver.patience):
             handle = await provisioned(driver, provisioner)
-    driver.report("ticks", [ticks.of_loop, ticks.of_thread])
+    driver.report("stood still", ticks.longest)
     try:
         driver.observe("handle", lambda: _described(handle))
         await _observe(driver, "failure", handle.failure())
