@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from daskbridge.testing import AdapterSuite
+
+pytestmark = pytest.mark.slow
 
 
 class TestFlyte(AdapterSuite):

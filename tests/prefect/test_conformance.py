@@ -13,6 +13,8 @@ import pytest
 
 from daskbridge.testing import AdapterSuite
 
+pytestmark = pytest.mark.slow
+
 
 class TestPrefect(AdapterSuite):
     adapter = "prefect"
