@@ -16,6 +16,7 @@ from tests.core.testing.suites import run
 TOYFLOW = Path(__file__).with_name("toyflow")
 ADAPTER = TOYFLOW.joinpath("toyflow_dask.py").read_text("utf-8")
 SUITE = TOYFLOW.joinpath("conformance.py").read_text("utf-8")
+NAME = '    adapter = "toyflow"\n'
 #: How a sound author runs a body; a broken one does something else.
 SOUND = "return toyflow.run(on_dask(topology)(body))\n"
 
@@ -32,12 +33,17 @@ class Broken:
     body: str = SOUND
     #: In the author's suite.
     suite: tuple[str, str] = ("", "")
+    #: What its defect is waited for, in seconds: not as long as a sound one may take.
+    patience: int = 30
+    settles: int = 10
 
     def source(self) -> str:
         return reduce(lambda text, pair: exchanged(text, *pair), self.plugin, ADAPTER)
 
     def author(self) -> str:
-        return exchanged(exchanged(SUITE, SOUND, indented(self.body)), *self.suite)
+        bounds = f"{NAME}    patience, settles = {self.patience}, {self.settles}\n"
+        suite = exchanged(exchanged(SUITE, NAME, bounds), SOUND, indented(self.body))
+        return exchanged(suite, *self.suite)
 
 
 def exchanged(text, old, new):
@@ -305,7 +311,7 @@ BROKEN = {
 }
 
 
-SUITES = {"sound": Broken("", ""), **BROKEN}
+SUITES = {"sound": Broken("", "", patience=120, settles=60), **BROKEN}
 
 
 @pytest.fixture(scope="module")

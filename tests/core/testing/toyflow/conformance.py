@@ -7,8 +7,6 @@ from daskbridge.testing import AdapterSuite
 
 class TestToyflow(AdapterSuite):
     adapter = "toyflow"
-    patience = 20
-    settles = 3
 
     @staticmethod
     def run_body(topology, body):
