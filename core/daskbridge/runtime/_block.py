@@ -17,7 +17,7 @@ from daskbridge.runtime._nested import refuse_inside_dask
 from daskbridge.runtime._sharing import engine_for
 from daskbridge.runtime._signals import SigtermRaises
 from daskbridge.runtime._strays import close_quickly, close_strays, own, spare, strays
-from daskbridge.runtime._wait import apatiently, patiently
+from daskbridge.runtime._wait import apatiently, attentively, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -60,10 +60,10 @@ class Transient:
             self._loop = LoopThread.acquire()
         self._begin(None)
         try:
-            self._loop.submit(self._engine.open()).result()
+            attentively(self._loop.submit(self._engine.open()))
             self._client = self._blocking_client()
             cluster = self._made(self._client)
-            self._loop.submit(self._engine.started(self._interrupt, self._drop)).result()
+            attentively(self._loop.submit(self._engine.started(self._interrupt, self._drop)))
         except BaseException as error:
             self._leave(error)
             raise

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from daskbridge.runtime._current import make_current, make_other_current
+from daskbridge.runtime._wait import attentively
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,7 +98,7 @@ class Cluster:
 
     def scale(self, number: int, group: str = "default") -> None:
         """Bring a worker group to ``number`` workers. Raises ProvisioningError where that can't be."""
-        self._loop.submit(self._engine.handle.scale(group, number)).result()
+        attentively(self._loop.submit(self._engine.handle.scale(group, number)))
 
     def sync(
         self, code: Code = None, *, policy: Literal["error", "restart"] = "error"
@@ -131,7 +132,7 @@ class Cluster:
         ...     before, cluster.client.submit(ask, pure=False).result(), len(receipts)
         (41, 42, 2)
         """
-        return self._loop.submit(self._engine.new_code.sync(code, policy, self.client)).result()
+        return attentively(self._loop.submit(self._engine.new_code.sync(code, policy, self.client)))
 
     async def sync_async(
         self, code: Code = None, *, policy: Literal["error", "restart"] = "error"
@@ -142,7 +143,7 @@ class Cluster:
 
     def logs(self) -> Mapping[str, str]:
         """Return the last lines of each process's output, where the provisioner has them."""
-        return self._loop.submit(self._engine.handle.logs()).result()
+        return attentively(self._loop.submit(self._engine.handle.logs()))
 
     def close(self) -> None:
         """End the cluster now and wait for it; the block's end then has nothing left to do.
@@ -151,7 +152,7 @@ class Cluster:
         a call after the block's end does nothing.
         """
         if not self._engine.gone.is_set():
-            self._loop.submit(self._engine.close("closed by the user")).result()
+            attentively(self._loop.submit(self._engine.close("closed by the user")))
 
     async def aclose(self) -> None:
         """End the cluster as :meth:`close` does, without blocking the caller's loop."""

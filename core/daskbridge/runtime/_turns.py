@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
+from daskbridge.runtime._wait import attentively
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
@@ -41,7 +43,7 @@ class Turns:
         """Wait for a turn, blocking, and give it up when the block is left."""
         mine = self._ask()
         try:
-            mine.result()
+            attentively(mine)
             yield
         finally:
             self._give_up(mine)

@@ -1,4 +1,4 @@
-"""Wait for an end that must not be abandoned, however impatient the caller."""
+"""Wait so that signals are heard; and for an end that must not be abandoned, however impatient the caller."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Seconds after which a thread that waits looks whether a signal came: one that comes just as the wait begins,
+#: or to another thread, ends no wait, and its handler would run when that is over.
+LOOK = 0.2
+
+
+def attentively(future: Future[T]) -> T:
+    """Wait for ``future``, and let signals interrupt that. Called in the caller's thread."""
+    while not future.done():
+        concurrent.futures.wait([future], timeout=LOOK)
+    return future.result()
+
 
 def patiently(future: Future[T]) -> T:
     """Wait for ``future`` through interrupts such as Ctrl-C, and raise the first of them afterwards.
@@ -20,7 +31,7 @@ def patiently(future: Future[T]) -> T:
     interrupt: BaseException | None = None
     while not future.done():
         try:
-            concurrent.futures.wait([future])
+            concurrent.futures.wait([future], timeout=LOOK)
         except BaseException as error:  # noqa: BLE001 -- raised below
             interrupt = interrupt or error
     if interrupt is not None:

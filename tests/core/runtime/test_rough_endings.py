@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,48 @@ def test_ctrl_c_while_the_cluster_closes_does_not_leave_it(drive, gone):
     assert code == -signal.SIGINT, errors
     assert gone(told["pids"], timeout=0)
     assert not Path(told["directory"]).exists()
+
+
+@pytest.mark.parametrize("waits", ["a start", "a turn"])
+def test_a_signal_that_wakes_nobody_is_heard(drive, waits):
+    driver = drive(
+        f"""
+        import asyncio, signal
+
+        class Slow:
+            name, capabilities, adapts = "slow", frozenset(), {{}}
+
+            def validate(self, topology): ...
+
+            async def provision(self, topology, run):
+                report(waits=True)
+                await asyncio.sleep(600)
+
+            async def attach(self, ref): ...
+
+        # as where it comes just before the wait: it is taken, but not by the thread that waits
+        threading.Thread(target=signal.sigwait, args=([signal.SIGUSR1],), daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+        @on_dask(Dask(), provisioner=Slow(), code=False, max_clusters=1)
+        def body(): ...
+
+        if {waits!r} == "a turn":
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+            threading.Thread(target=body, daemon=True).start()
+            sys.stdin.readline()
+        body()
+        """
+    )
+    assert next(driver.reports()) == {"waits": True}
+    driver.process.stdin.write("\n")
+    driver.process.stdin.flush()
+    end = time.monotonic() + 60
+    while driver.process.poll() is None and time.monotonic() < end:
+        driver.process.terminate()  # whatever the program is at
+        with suppress(subprocess.TimeoutExpired):
+            driver.process.wait(1)
+    assert driver.process.returncode == 143, driver.errors.read_text()
 
 
 def test_cancelling_an_async_block_again_and_again_leaves_nothing(drive, gone):
