@@ -12,13 +12,13 @@ from daskbridge.plugins._provisioner import Provisioner
 from daskbridge.plugins._registry import (
     DENY,
     GROUP,
-    HOOKS,
     Registry,
     distribution,
     logger,
     requirements,
     version,
 )
+from daskbridge.plugins._sound import HOOKS
 from daskbridge.plugins._types import ClusterPlugin, PluginInfo, Run, Serializer, Target
 
 if TYPE_CHECKING:
@@ -96,7 +96,10 @@ class Plugins:
         if not detected:
             return None
         impl, found = detected[0]
-        guarded: dict[str, Any] = {name: impl.guarded(getattr(found, name)) for name in FUNCTIONS}
+        guarded: dict[str, Any] = {
+            name: impl.guarded(getattr(found, name), f"{name} of Orchestrator {found.name!r}")
+            for name in FUNCTIONS
+        }
         return replace(found, **guarded)
 
     def topology(self, topology: Dask, target: Target) -> Dask:

@@ -52,19 +52,19 @@ class Implementation:
                 raise self.wrong(item, wanted)
         return items
 
-    def guard(self, function: Callable[[], T]) -> T:
-        """Call what belongs to this plugin. Raises PluginError."""
+    def guard(self, function: Callable[[], T], where: str = "") -> T:
+        """Call what belongs to this plugin, its hook or what is named by ``where``. Raises PluginError."""
         try:
             return function()
         except DaskbridgeError:
             raise
         except Exception as error:
-            msg = f"{self.origin} failed in {self.hook}: {type(error).__name__}: {error}"
+            msg = f"{self.origin} failed in {where or self.hook}: {type(error).__name__}: {error}"
             raise PluginError(msg, hint=self.hint) from error
 
-    def guarded(self, function: Callable[..., T]) -> Callable[..., T]:
+    def guarded(self, function: Callable[..., T], where: str) -> Callable[..., T]:
         """Return a function of this plugin's that is called so."""
-        return lambda *given: self.guard(lambda: function(*given))
+        return lambda *given: self.guard(lambda: function(*given), where)
 
     def wrong(self, answer: object, wanted: str) -> PluginError:
         """Word a wrong answer."""

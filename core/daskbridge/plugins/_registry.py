@@ -6,13 +6,14 @@ import logging
 import os
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from daskbridge.errors import PluginError, nearest
+from daskbridge.errors import PluginError
 from daskbridge.plugins import _spec
 from daskbridge.plugins._implementation import Implementation
+from daskbridge.plugins._sound import fence, place, refuse_wrong_functions, refuse_wrong_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 GROUP = "daskbridge"
 ALLOW = "DASKBRIDGE_PLUGINS"
 DENY = "DASKBRIDGE_PLUGINS_DISABLE"
-HOOKS = tuple(name for name in vars(_spec) if name.startswith("daskbridge_"))
 #: The distribution whose plugins an allow list can't leave out: the core works by them.
 CORE = "daskbridge"
 
@@ -155,10 +155,11 @@ class Registry:
             msg = f"two distributions provide a plugin named {entry.name!r}: {entry.origin}"
             raise PluginError(msg, hint=f"uninstall one of them, or disable the name with {DENY}")
         module = entry.points[0].load()
-        _fence(module)
+        fence(module)
+        refuse_wrong_functions(module)
         try:
             self.manager.register(module, name=entry.name)
-            _refuse_strays(self.manager, module)
+            refuse_wrong_hooks(self.manager, module)
         except Exception:
             if self.manager.has_plugin(entry.name):  # pluggy 1.6 leaves it half registered
                 self.manager.unregister(name=entry.name)
@@ -168,37 +169,15 @@ class Registry:
 def _broken(entry: Entry, error: BaseException) -> PluginError:
     if isinstance(error, PluginError):
         msg = f"plugin {entry.name!r} ({entry.origin}) can't be used: {error}"
+    elif isinstance(error, ModuleNotFoundError) and error.name == entry.points[0].module:
+        written = f"{entry.name} = {entry.points[0].value!r}"
+        msg = f"plugin {entry.name!r} ({entry.origin}) can't be loaded: its entry point says {written}"
+        msg += ", and there is no such module; install it anew after a change of its pyproject.toml"
     else:
         words = " ".join(str(error).split())
         msg = f"plugin {entry.name!r} ({entry.origin}) can't be loaded: {type(error).__name__}: {words}"
+        msg += place(error)
     return PluginError(msg, hint=entry.hint)
-
-
-def _fence(module: Any) -> None:  # noqa: ANN401 -- whatever the entry point names
-    wanted = getattr(module, "DASKBRIDGE_API", None)
-    if wanted is None:
-        return
-    from packaging.specifiers import SpecifierSet
-
-    if str(_spec.API_VERSION) not in SpecifierSet(wanted):
-        msg = f"it was written for plugin API {wanted}, this daskbridge has {_spec.API_VERSION}"
-        raise PluginError(msg)
-
-
-def _refuse_strays(manager: pluggy.PluginManager, module: Any) -> None:  # noqa: ANN401 -- as above
-    for caller in manager.get_hookcallers(module) or []:
-        for impl in caller.get_hookimpls():
-            if impl.plugin is not module:
-                continue
-            if not caller.has_spec() and not impl.optionalhook:
-                near = nearest(caller.name, HOOKS)
-                msg = f"it implements an unknown hook {caller.name!r}" + (
-                    f"; did you mean {near!r}?" if near else ""
-                )
-                raise PluginError(msg)
-            if impl.hookwrapper or impl.wrapper:
-                msg = f"it wraps {caller.name!r}; each implementation is called by itself, without wrappers"
-                raise PluginError(msg)
 
 
 def _names(text: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from daskbridge.errors import PluginError
 from daskbridge.plugins import plugins
 from daskbridge.runtime._code import code_for, source_of, warned
 from daskbridge.runtime._scope import share_of
@@ -59,7 +60,7 @@ def check_run(options: Options, run: Run, orchestrator: Orchestrator | None) -> 
     run.entry = options.entry
     if orchestrator is not None:
         run.orchestrator, run.code_root = orchestrator.name, orchestrator.code_root()
-        run.name = options.name or orchestrator.identity() or run.name
+        run.name = options.name or _identity(orchestrator) or run.name
         run.logger = orchestrator.logger(run)
     provisioner = options.resolve()
     run.provisioner = provisioner.name
@@ -84,3 +85,11 @@ def check_run(options: Options, run: Run, orchestrator: Orchestrator | None) -> 
             warned(code),
             packed.pop_all(),
         )
+
+
+def _identity(orchestrator: Orchestrator) -> str | None:
+    name: object = orchestrator.identity()
+    if name is None or isinstance(name, str):
+        return name
+    msg = f"orchestrator {orchestrator.name!r} answered identity() with {name!r}; expected a string or None"
+    raise PluginError(msg)

@@ -1,4 +1,4 @@
-"""Wait so that signals are heard; and for an end that must not be abandoned, however impatient the caller."""
+"""Wait so that signals are heard; and for an end that must not be abandoned, however impatient one is."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds after which a thread that waits looks whether a signal came: one that comes just as the wait begins,
-#: or to another thread, ends no wait, and its handler would run when that is over.
+#: Seconds after which a thread that waits looks whether a signal came: one that comes just as the wait
+#: begins, or to another thread, ends no wait, and its handler would run when that is over.
 LOOK = 0.2
 
 

@@ -51,10 +51,10 @@ FILES = {
                 time.sleep(0.5)
 
         def on_ready(run):
-            acme.heard.append(("ready", "", acme.current.get(), run.name))
+            acme.heard.append(("on_ready", "", acme.current.get(), run.name))
 
         def on_close(run):
-            acme.heard.append(("closed", "", acme.current.get(), run.name))
+            acme.heard.append(("on_close", "", acme.current.get(), run.name))
     """,
 }
 PRELUDE = """
@@ -106,8 +106,8 @@ def test_it_hears_of_every_step_in_the_context_of_its_task(tell):
     names = [name for name, *_ in heard]
     assert [name for name in dict.fromkeys(names) if name in STEPS] == STEPS
     assert ("body", "waiting", "mine", "mine") in heard
-    assert names.index("ready") < names.index("body")
-    assert heard[-1][:2] == ("closed", "")
+    assert names.index("on_ready") < names.index("body")
+    assert names[-1] == "on_close"
 
 
 def test_slow_calls_are_told_what_is_new_and_hold_nothing_up(tell):
@@ -122,7 +122,7 @@ def test_slow_calls_are_told_what_is_new_and_hold_nothing_up(tell):
     heard = [tuple(each[:2]) for each in told["heard"]]
     assert len(heard) < 20
     assert heard.count(("body", "waiting")) < 5
-    assert heard[-2:] == [("close", "done"), ("closed", "")]
+    assert heard[-2:] == [("close", "done"), ("on_close", "")]
 
 
 @pytest.mark.parametrize("stage", ["start", "wait"])
@@ -254,3 +254,31 @@ def test_without_a_code_source_nodes_get_the_project_of_the_task_s_module(tell):
         **{"../elsewhere/jobs.py": jobs, "../elsewhere/parts.py": "def answer(): return 42"},
     )
     assert told["value"] == 42
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("7", "orchestrator 'acme' answered identity() with 7; expected a string or None"),
+        ("1 / 0", "plugin 'acme' (acme 1.0) failed in identity of Orchestrator 'acme': ZeroDivisionError"),
+    ],
+    ids=["no text", "an error"],
+)
+def test_a_wrong_answer_says_which_function_gave_it_before_anything_starts(tell, answer, said):
+    told = tell(
+        """
+    import acme
+    from daskbridge.errors import PluginError
+    acme.current.set("mine")
+    try:
+        transient(ONE, code=False).__enter__()
+    except PluginError as error:
+        report(said=str(error), nodes=nodes())
+    """,
+        acme_run=FILES["acme_run"].replace(
+            "def identity():\n            return acme.current.get()",
+            f"def identity():\n            return {answer}",
+        ),
+    )
+    assert told["said"].startswith(said)
+    assert told["nodes"] == []
