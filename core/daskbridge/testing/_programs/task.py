@@ -67,7 +67,10 @@ def _plugin(adapter: str) -> dict[str, Any]:
     found = _providing(adapter, listing)
     if found is None:
         told = {info.name: info.error for info in listing if info.error}
-        return {"module": None, "not usable": told, "active": sorted(info.name for info in listing)}
+        provided = [what.partition(":") for info in listing for what in info.provides]
+        known = [name for kind, _, name in provided if kind == "orchestrator"]
+        plugins_here = sorted(info.name for info in listing)
+        return {"module": None, "orchestrators": known, "not usable": told, "plugins": plugins_here}
     command = [sys.executable, "-c", LOADING, json.dumps(sys.path), found.module]
     loaded = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 -- this Python
     return {"module": found.module, "loads": json.loads(loaded.stdout)}
