@@ -142,7 +142,7 @@ BROKEN = {
         """,
     ),
     "runs the body twice": Broken(
-        "task endings",
+        "life task endings",
         "a_task_runs_its_body_once",
         body="""
             toyflow.run(on_dask(topology)(body))
