@@ -35,8 +35,8 @@ _ASSERTING = (
 )
 
 
-if "pytest" in sys.modules:  # and not in a driver program; before any of them is imported
-    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{module}" for module in _ASSERTING))
+if pytest := sys.modules.get("pytest"):  # not in a driver program; before any of them is imported
+    pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _ASSERTING))
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 -- any public object of the package

@@ -22,9 +22,23 @@ QUICK_STEPS: Final = {"DASK_DASKBRIDGE__STEP_INTERVAL": str(INTERVAL)}
 COMMON: Final = (
     Scenario("life", f"{PROGRAMS}.life", settings=QUICK_STEPS),
     Scenario("shape", f"{PROGRAMS}.shape"),
-    Scenario("endings", f"{PROGRAMS}.endings"),
+    Scenario(
+        "endings",
+        f"{PROGRAMS}.endings",
+        reaches={
+            "failed": "test_an_error_of_the_body_comes_out_as_it_is",
+            "left of it": "test_nothing_is_left_after_an_error",
+            "rude": "test_an_error_of_the_tear_down_is_a_note_on_the_body_s",
+            "too late": "test_a_start_that_takes_too_long_is_an_error_that_says_so",
+        },
+    ),
     Scenario("two", f"{PROGRAMS}.two"),
-    Scenario("lost", f"{PROGRAMS}.held:lose", settings=SHORT),
+    Scenario(
+        "lost",
+        f"{PROGRAMS}.held:lose",
+        settings=SHORT,
+        reaches={"lost": "test_a_lost_scheduler_ends_the_body"},
+    ),
     Scenario("sigterm", f"{PROGRAMS}.held", act=terminated, settings=SHORT),
     Scenario("sigkill", f"{PROGRAMS}.held", act=killed, settings=SHORT),
 )

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import json
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.testing import _recorder
+from daskbridge.testing._calls import Calls
 from daskbridge.testing._left import MARK, left
 from daskbridge.testing._project import Project
 from daskbridge.testing._until import until
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
 
     from daskbridge.runtime import Cluster
     from daskbridge.topology import Dask
+
+
+#: Under which name a program says why it gives up at once, and what.
+GIVEN_UP = "given up"
+AGAIN = "run_body ran its body again after it failed: it must try once (run_retried is for the other)"
+#: How often a body may be called, by the method of an adapter's suite that runs it.
+TIMES = {"run_body": 1, "run_retried": 2}
 
 
 class Driver:
@@ -47,6 +56,7 @@ class Driver:
         self.told: dict[str, Any] = {}
         self._reports = Path(order["reports"])
         self._loading = threading.Lock()
+        self._calls = Calls(self._give_up)
 
     @property
     def entry(self) -> ModuleType:
@@ -101,11 +111,13 @@ class Driver:
         function = getattr(self.entry, watched if isinstance(watched, str) else body)
         if callable(watched):
             vars(self.entry)["watched"] = watched
+        vars(self.entry)["call"] = self._calls.call
         try:
-            if "suite" in self.order:
-                answer = self._as_task(topology, function, way)
-            else:
-                answer = self._transient(topology, function, options)
+            with self._calls.run(TIMES[way]):
+                if "suite" in self.order:
+                    answer = self._as_task(topology, function, way)
+                else:
+                    answer = self._transient(topology, function, options)
         finally:
             self.show()
         return json.loads(answer)
@@ -173,12 +185,14 @@ class Driver:
     def _as_task(self, topology: Any, function: Callable[[], Any], way: str) -> str:  # noqa: ANN401 -- as above
         suite = self.suite
         try:
-            answer: str = getattr(suite, way)(topology, function)
+            answer: object = getattr(suite, way)(topology, function)
         except Exception as error:
             found = suite.user_error(error)
             if found is None or found is error:
                 raise
             raise found from error
+        if not isinstance(answer, str):
+            raise TypeError(f"{way} returned {answer!r}; it must return what body() returns")
         return answer
 
     def _transient(self, topology: Dask, body: Callable[[], str], options: Mapping[str, Any]) -> str:
@@ -189,6 +203,11 @@ class Driver:
             self.cluster = stack.enter_context(transient(topology, **chosen))
             stack.callback(self._forget)
             return body()
+
+    def _give_up(self) -> None:
+        """End this program at once: an orchestrator that tries again for ever may catch any error."""
+        self.report(GIVEN_UP, AGAIN)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def _forget(self) -> None:
         self.cluster = None

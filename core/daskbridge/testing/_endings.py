@@ -71,7 +71,6 @@ class EndingTests(CodeTests):
     def test_nothing_is_left_after_an_error(self, endings: Report) -> None:
         """The cluster of a body that failed is gone, while the driver goes on."""
         self.given(self.test_nothing_is_left_after_a_success, endings.of_other("life"))
-        endings.of("failed")
         assert endings.of("left of it") == []
 
     def test_an_error_of_the_tear_down_is_a_note_on_the_body_s(self, endings: Report) -> None:
@@ -92,7 +91,6 @@ class EndingTests(CodeTests):
     def test_nothing_is_left_of_a_start_that_takes_too_long(self, endings: Report) -> None:
         """What was started by then is gone, while the driver goes on."""
         self.given(self.test_nothing_is_left_after_an_error, endings)
-        endings.of("too late")
         assert endings.of("left of that") == []
 
     def test_nothing_is_left_after_sigterm(self, sigterm: Report) -> None:

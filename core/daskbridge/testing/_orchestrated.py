@@ -29,11 +29,12 @@ class Orchestrated(CodeTests):
 
     @staticmethod
     def run_body(topology: Any, body: Callable[[], Any]) -> Any:  # noqa: ANN401 -- the author's
-        """Run ``body()`` as a task that has a cluster; return its result, raise its error.
+        """Run ``body()`` as a task that has a cluster, once; return its result, raise its error.
 
         ``body`` is a function of a user's module. It has no arguments and returns text; an ``async`` one is
         awaited, unless ``lacks`` has ``async-bodies``. ``topology`` is a ``Dask``, or a mapping as of a YAML
-        file, unless ``lacks`` has ``documents``. The task runs in this process, in any thread.
+        file, unless ``lacks`` has ``documents``. The task runs in this process, in any thread. Switch the
+        orchestrator's retries off: a program whose body is called again after it failed is ended.
         """
         raise NotImplementedError
 
@@ -59,7 +60,10 @@ class Orchestrated(CodeTests):
 
     @staticmethod
     def cancel() -> None:
-        """Tell the task to end, as the orchestrator does; called in another thread than the task's."""
+        """Tell the task to end, as the orchestrator does; called in another thread than the task's.
+
+        Where that is SIGTERM to its process: ``os.kill(os.getpid(), signal.SIGTERM)``.
+        """
         raise NotImplementedError
 
     @staticmethod

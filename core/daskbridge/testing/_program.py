@@ -15,6 +15,7 @@ import psutil
 
 from daskbridge.testing import _recorder
 from daskbridge.testing._left import MARK, left, marked
+from daskbridge.testing._printed import folded
 from daskbridge.testing._project import Project
 from daskbridge.testing._until import until
 
@@ -104,31 +105,24 @@ class Program:
     @property
     def output(self) -> str:
         """Return the end of what the program has printed."""
-        return self._output.read_text("utf-8", "replace")[-TAIL:]
+        return folded(self._output.read_text("utf-8", "replace"))[-TAIL:]
 
     def told(self, name: str, within: float) -> bool:
-        """Wait for a report of that name; False if the program ended without it.
-
-        Raises TimeoutError with what the program printed.
-        """
+        """Wait for a report of that name; False if the program ended without it. Raises TimeoutError."""
 
         def there() -> bool | None:
             ended = self.process.poll() is not None
             return True if name in self.observations else False if ended else None
 
         what = f"the report {name!r} of program {self.name!r}"
-        try:
-            return bool(until(there, within, what, wanted=lambda found: found is not None))
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}; it printed:\n{self.output}") from None
+        return bool(until(there, within, what, wanted=lambda found: found is not None))
 
     def ends(self, within: float) -> int:
-        """Wait for the program's end and return its exit code. Raises TimeoutError as :meth:`told` does."""
+        """Wait for the program's end and return its exit code. Raises TimeoutError."""
         try:
             return self.process.wait(within)
         except subprocess.TimeoutExpired:
-            msg = f"waited {within:g} s for the end of program {self.name!r}; it printed:\n{self.output}"
-            raise TimeoutError(msg) from None
+            raise TimeoutError(f"waited {within:g} s for the end of program {self.name!r}") from None
 
     def left(self, within: float) -> list[str]:
         """Say what is still there of the program and its cluster after so many seconds."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import signal
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from daskbridge.testing._driver import GIVEN_UP
 from daskbridge.testing._program import Program
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 #: Programs of one suite that run at a time.
 AT_A_TIME = 2
-#: The program that shows whether a body gets a cluster at all, and the test that says so.
-FIRST, ROOT = "life", "test_a_body_gets_a_cluster_and_its_result_comes_back"
+#: The program that shows whether a body gets a cluster at all, by what, and the test that says so.
+FIRST, RESULT, ROOT = "life", "result", "test_a_body_gets_a_cluster_and_its_result_comes_back"
 
 
 def to_the_end(program: Program, suite: Suite) -> None:
@@ -37,18 +38,23 @@ class Scenario:
 
     ``program`` is ``module`` or ``module:function``, where the function, by default ``play``, takes a
     :class:`~daskbridge.testing._driver.Driver`. ``act`` waits for the program and does to it what is to be
-    done. ``settings`` are further environment variables.
+    done. ``settings`` are further environment variables. ``reaches`` has what the program reports, in that
+    order, where a test may say why it was not reached: after it the others are not looked at.
     """
 
     name: str
     program: str
     act: Callable[[Program, Suite], None] = to_the_end
     settings: Mapping[str, str] = field(default_factory=dict)
+    reaches: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Report:
-    """Hold what one program reported, how it ended and what it left."""
+    """Hold what one program reported, how it ended and what it left.
+
+    ``killed`` is after how many seconds the kit ended it, where it did not end by itself in time.
+    """
 
     name: str
     observations: Mapping[str, Observation]
@@ -56,6 +62,8 @@ class Report:
     output: str
     left: list[str]
     stage: Stage
+    killed: float | None = None
+    reaches: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, name: str) -> Any:  # noqa: ANN401 -- what JSON can hold
         """Return what was observed under a name; fail with its error.
@@ -64,10 +72,11 @@ class Report:
         """
         found = self.observations.get(name)
         if found is None:
-            cause = self.stage.cause()
-            if cause is not None:
+            first = next((each for each in self.reaches if each not in self.observations), name)
+            cause = self.stage.cause() if first == name else self.reaches[first]
+            if cause is not None and (self.name, name) != (FIRST, RESULT):
                 pytest.skip(f"not reached: {cause} says why")
-            pytest.fail(f"program {self.name!r} ended before {name!r}; {self.end}", pytrace=False)
+            pytest.fail(f"program {self.name!r} {self._short_of(name)}", pytrace=False)
         if found.error is not None:
             pytest.fail(f"program {self.name!r}, {name}:\n{found.error}", pytrace=False)
         return found.value
@@ -79,7 +88,21 @@ class Report:
     @property
     def end(self) -> str:
         """Say how the program ended and what it printed."""
-        return f"its exit code: {self.code}; it printed:\n{self.output}"
+        how = f"its exit code: {self.code}"
+        if self.killed is not None:
+            how = f"it was killed after {self.killed:.0f} s"
+        elif (given_up := self.observations.get(GIVEN_UP)) is not None:
+            how = f"{given_up.value}; so it was ended"
+        return f"{how}; it printed:\n{self.output}"
+
+    def _short_of(self, name: str) -> str:
+        if self.killed is None:
+            return f"ended before {name!r}; {self.end}"
+        *_, last = "nothing", *self.observations
+        return (
+            f"had not come to {name!r} after {self.killed:.0f} s and was killed; the last that it reported:"
+            f" {last!r}; it printed:\n{self.output}"
+        )
 
 
 class Stage:
@@ -124,23 +147,18 @@ class Stage:
             self._running.add(program)
             stack.callback(self._running.discard, program)
             program.start()
-            failure = ""
+            began, killed, failure = time.monotonic(), None, ""
             try:
                 scenario.act(program, suite)
             except TimeoutError as error:
-                failure = f"{error}\n"
+                killed, failure = time.monotonic() - began, f"{error}\n"
                 program.process.send_signal(signal.SIGKILL)
             code = program.ends(suite.patience)
-            left = program.left(suite.settles)
-            return Report(scenario.name, program.observations, code, failure + program.output, left, self)
+            left, output = program.left(suite.settles), failure + program.output
+            seen, reaches = program.observations, scenario.reaches
+            return Report(scenario.name, seen, code, output, left, self, killed, reaches)
 
     def cause(self) -> str | None:
         """Return the name of the test that says why no body gets a cluster, if none does."""
-        found = self.report(FIRST).observations.get("result")
+        found = self.report(FIRST).observations.get(RESULT)
         return ROOT if found is None or found.error is not None else None
-
-
-def dumped(report: Report) -> str:
-    """Return all of a report as text, for a person."""
-    seen = {name: each.error or each.value for name, each in report.observations.items()}
-    return f"{json.dumps(seen, indent=1)}\n{report.left}\n{report.end}"

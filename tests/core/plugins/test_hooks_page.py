@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from daskbridge.plugins import API_VERSION, ClusterHandle, ClusterRef, Orchestrator, Provisioner, _spec
+from daskbridge.cluster import Node, ProcessProvisioner
+from daskbridge.plugins import (
+    API_VERSION,
+    ClusterHandle,
+    ClusterRef,
+    Orchestrator,
+    Provisioner,
+    Run,
+    Step,
+    _spec,
+)
 
 REFERENCE = Path(__file__).parents[3].joinpath("docs", "reference")
 PAGE = (REFERENCE / "hooks.md").read_text("utf-8")
@@ -49,6 +59,26 @@ def test_the_page_has_every_field_of_an_orchestrator():
     assert set(table(PAGE, "## daskbridge_orchestrators")) == {each.name for each in fields(Orchestrator)}
 
 
+@pytest.mark.parametrize("told", [Run, Step])
+def test_the_page_has_every_attribute_of_what_hooks_are_told_with_its_type(told):
+    section = PAGE.partition(f"### {told.__name__}\n")[2].partition("\n#")[0]
+    types = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section.replace(r"\|", "|"), re.MULTILINE))
+    computed = {
+        name: inspect.signature(found.fget).return_annotation
+        for name, found in vars(told).items()
+        if isinstance(found, property)
+    }
+    assert types == {each.name: each.type for each in fields(told)} | computed
+
+
+@pytest.mark.parametrize("kind", [ProcessProvisioner, Node])
+def test_the_page_of_provisioners_has_every_public_member_of_a_class_with_its_arguments(kind):
+    section = PROVISIONERS.partition(f"## {kind.__name__}\n")[2].partition("\n#")[0]
+    listed = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+    members = {name for name in {**kind.__annotations__, **vars(kind)} if not name.startswith("_")}
+    assert set(listed) == {_with_arguments(name, getattr(kind, name, None)) for name in members}
+
+
 @pytest.mark.parametrize("protocol", [Provisioner, ClusterHandle])
 def test_the_page_of_provisioners_has_every_member_with_its_arguments(protocol):
     heading = {Provisioner: "## Provisioner", ClusterHandle: "## Handle"}[protocol]
@@ -72,6 +102,13 @@ def test_the_page_of_provisioners_has_every_field_of_a_reference_with_its_defaul
     assert defaults == {
         each.name: "" if each.default is MISSING else f"`{each.default!r}`" for each in fields(ClusterRef)
     }
+
+
+def _with_arguments(name, member):
+    """Write a member as the pages do."""
+    if not inspect.isfunction(member):
+        return name
+    return f"{name}({', '.join([*inspect.signature(member).parameters][1:])})"
 
 
 def _attributes(protocol):

@@ -36,6 +36,8 @@ class Broken:
     #: What its defect is waited for, in seconds: not as long as a sound one may take.
     patience: int = 30
     settles: int = 10
+    #: What the failure says.
+    says: str = ""
 
     def source(self) -> str:
         return reduce(lambda text, pair: exchanged(text, *pair), self.plugin, ADAPTER)
@@ -75,7 +77,10 @@ BROKEN = {
         plugin=[("from daskbridge.plugins", "import toyflow\nfrom daskbridge.plugins")],
     ),
     "has another name": Broken(
-        "task", "the_adapter_is_found_as_a_plugin", plugin=[('    "toyflow",', '    "toyflaw",')]
+        "task",
+        "the_adapter_is_found_as_a_plugin",
+        plugin=[('    "toyflow",', '    "toyflaw",')],
+        says="did you mean 'toyflaw'?",
     ),
     "claims every process": Broken(
         "task",
@@ -137,7 +142,7 @@ BROKEN = {
         """,
     ),
     "runs the body twice": Broken(
-        "task endings",
+        "life task endings",
         "a_task_runs_its_body_once",
         body="""
             toyflow.run(on_dask(topology)(body))
@@ -151,6 +156,38 @@ BROKEN = {
             toyflow.run(on_dask(topology)(body))
             return "null"
         """,
+    ),
+    "forgets the result": Broken(
+        "life task endings",
+        "a_body_gets_a_cluster_and_its_result_comes_back",
+        body="toyflow.run(on_dask(topology)(body))\n",
+        says="run_body returned None; it must return what body() returns",
+    ),
+    "tries again for ever": Broken(
+        "life endings",
+        "an_error_of_the_body_comes_out_as_it_is",
+        body="""
+            while True:
+                try:
+                    return toyflow.run(on_dask(topology)(body))
+                except toyflow.TaskFailed:
+                    pass
+        """,
+        says="run_body ran its body again after it failed: it must try once",
+    ),
+    "never ends after a failure": Broken(
+        "life endings",
+        "an_error_of_the_body_comes_out_as_it_is",
+        body="""
+            import threading
+
+            try:
+                return toyflow.run(on_dask(topology)(body))
+            except toyflow.TaskFailed:
+                threading.Event().wait()
+        """,
+        patience=15,
+        says="program 'endings' had not come to 'failed' after 60 s and was killed",
     ),
     "swallows the user's error": Broken(
         "endings lost",
@@ -311,7 +348,21 @@ BROKEN = {
 }
 
 
-SUITES = {"sound": Broken("", "", patience=120, settles=60), **BROKEN}
+SOUNDS = {
+    "all": Broken("", "", patience=120, settles=60),
+    "ends tasks by SIGTERM": Broken(
+        "task cancelled_start cancelled_body",
+        "",
+        plugin=[without("cancelled")],
+        suite=(
+            "import toyflow\n\n        toyflow.cancel()",
+            "import os\n        import signal\n\n        os.kill(os.getpid(), signal.SIGTERM)",
+        ),
+        patience=120,
+        settles=60,
+    ),
+}
+SUITES = {**SOUNDS, **BROKEN}
 
 
 @pytest.fixture(scope="module")
@@ -338,12 +389,13 @@ def test_what_is_broken_fails_by_its_tests_alone(judged, name):
     expected = {f"test_{test}" for test in BROKEN[name].tests.split()}
     assert set(outcome.failed) == expected - outcome.skipped.keys(), outcome.output
     assert find_spec("bokeh") is None or expected.isdisjoint(outcome.skipped), outcome.output
+    assert BROKEN[name].says in "".join(outcome.failed.values()), outcome.output
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sound"])
+@pytest.mark.parametrize("name", SOUNDS)
 def test_a_sound_one_passes_all(judged, name):
     outcome = judged(name)
     assert outcome.failed == {}, outcome.output
     assert find_spec("bokeh") is None or outcome.skipped == {}, outcome.output
-    assert len(outcome.passed) > len(BROKEN)
+    assert len(outcome.passed) > len(SOUNDS[name].programs.split() or BROKEN)

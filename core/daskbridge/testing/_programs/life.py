@@ -36,7 +36,9 @@ def play(driver: Driver) -> None:
     driver.report("code", driver.project.tokens)
     driver.prepare()
     before = state(driver.order["leaves"])
-    driver.report("result", driver.run(topology, partial(_body, driver)))
+    driver.observe("result", lambda: driver.run(topology, partial(_body, driver)))
+    if "result" not in driver.told:
+        return
     driver.report("steps", [[each.step, each.state] for each in driver.heard])
     cluster = driver.told["cluster"]
     driver.observe("left", lambda: driver.left(cluster))
