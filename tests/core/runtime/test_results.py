@@ -110,8 +110,8 @@ def test_a_deep_result_is_walked_without_recursion():
     ("arguments", "words"),
     [
         (
-            {"topology": {"workers": {"env": {"TOKEN": "secret"}}}},
-            "topology is a dict; expected daskbridge.Dask",
+            {"topology": [{"workers": {"env": {"TOKEN": "secret"}}}]},
+            "topology is a list; expected daskbridge.Dask",
         ),
         (
             {"provisioner": ClusterClass},
