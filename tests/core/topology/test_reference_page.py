@@ -6,11 +6,13 @@ import dataclasses
 import re
 from pathlib import Path
 
+import dask.config
 import pytest
+import yaml
 
 from daskbridge import Dask, Resources, Scheduler, WorkerGroup
 from daskbridge.plugins import plugins
-from daskbridge.serialization import CAPABILITIES, loads
+from daskbridge.serialization import CAPABILITIES, loads, topology_from
 from daskbridge.serialization._capabilities import TABLE
 from daskbridge.topology._setting import settings
 
@@ -57,5 +59,7 @@ def test_the_examples_of_the_page_run():
     namespace = {}
     for example in re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE):
         exec(example, namespace)  # noqa: S102 -- our own page
-    (document,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    document, configured = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     assert loads(document, "yaml").workers.number_of_workers == 4
+    with dask.config.set(yaml.safe_load(configured)):
+        assert topology_from("large").workers.number_of_workers == 20
