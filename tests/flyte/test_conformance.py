@@ -6,7 +6,7 @@ import pytest
 
 from daskbridge.testing import AdapterSuite
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class TestFlyte(AdapterSuite):

@@ -13,6 +13,8 @@ from textwrap import dedent, indent
 import pytest
 from tests.core.testing.suites import run
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 TOYFLOW = Path(__file__).with_name("toyflow")
 ADAPTER = TOYFLOW.joinpath("toyflow_dask.py").read_text("utf-8")
 SUITE = TOYFLOW.joinpath("conformance.py").read_text("utf-8")
@@ -382,7 +384,6 @@ def judge(directory, broken):
     return run(directory, broken.author(), plugins, only=broken.programs.split(), PYTHONPATH=path)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_broken_fails_by_its_tests_alone(judged, name):
     outcome = judged(name)
@@ -392,7 +393,6 @@ def test_what_is_broken_fails_by_its_tests_alone(judged, name):
     assert BROKEN[name].says in "".join(outcome.failed.values()), outcome.output
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SOUNDS)
 def test_a_sound_one_passes_all(judged, name):
     outcome = judged(name)
