@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,10 @@ class RunClient(Client):
         token = _connecting.set(True)
         try:
             await super()._ensure_connected(*args, **kwargs)  # type: ignore[no-untyped-call]
+        except asyncio.CancelledError:
+            if self.status not in {"closing", "closed"}:
+                raise
+            # a client that is closed tries no more; Dask would log that as an error
         finally:
             _connecting.reset(token)
 

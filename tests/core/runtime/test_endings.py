@@ -366,3 +366,29 @@ def test_close_from_another_thread_and_from_a_signal_handler_ends_the_cluster_on
     assert (code, after) == (0, {"after": True}), errors
     assert (told["left"], told["handler"]) == ([], [[]])
     assert gone(began["pids"], timeout=0)
+
+
+def test_a_client_that_is_closed_while_it_reconnects_says_nothing(drive):
+    driver = drive(
+        """
+        import asyncio
+        from distributed import Scheduler
+        from daskbridge.runtime._client import RunClient
+        from daskbridge.runtime._strays import close_quickly
+
+        async def main():
+            scheduler = await Scheduler(port=0, host="127.0.0.1", dashboard_address="127.0.0.1:0")
+            client = await RunClient(scheduler.address, asynchronous=True)
+            await scheduler.close()
+            while not client._connecting_to_scheduler:
+                await asyncio.sleep(0)
+            await close_quickly(client, fast=True)
+            report(status=client.status)
+
+        asyncio.run(asyncio.wait_for(main(), 30))
+        """
+    )
+    told = next(driver.reports(), None)
+    code, errors = driver.wait()
+    assert (code, told) == (0, {"status": "closed"})
+    assert "Traceback" not in errors
