@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -99,8 +100,6 @@ class Orchestrator:
 
     def here(self) -> bool:
         """Tell whether this process runs a task of this orchestrator."""
-        import sys
-
         return (not self.loaded or self.loaded in sys.modules) and bool(self.detect())
 
 

@@ -6,10 +6,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from daskbridge.errors import PluginError
 from daskbridge.plugins import plugins
 from daskbridge.runtime._code import code_for, source_of, warned
-from daskbridge.runtime._scope import share_of
+from daskbridge.runtime._scope import no_text, share_of
 from daskbridge.serialization import check
 
 if TYPE_CHECKING:
@@ -91,5 +90,4 @@ def _identity(orchestrator: Orchestrator) -> str | None:
     name: object = orchestrator.identity()
     if name is None or isinstance(name, str):
         return name
-    msg = f"orchestrator {orchestrator.name!r} answered identity() with {name!r}; expected a string or None"
-    raise PluginError(msg)
+    raise no_text(orchestrator, "identity", name)

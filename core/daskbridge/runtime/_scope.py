@@ -108,6 +108,11 @@ def _flow(orchestrator: Orchestrator | None) -> str:
         )
         raise ScopeError(msg, hint=hint)
     if not isinstance(flow, str) or not flow:
-        msg = f"orchestrator {orchestrator.name!r} answered flow() with {flow!r}; expected a string or None"
-        raise PluginError(msg)
+        raise no_text(orchestrator, "flow", flow)
     return flow
+
+
+def no_text(orchestrator: Orchestrator, function: str, answer: object) -> PluginError:
+    """Word the refusal of what an orchestrator answered, where a text or None was expected."""
+    said = f"orchestrator {orchestrator.name!r} answered {function}() with {answer!r}"
+    return PluginError(f"{said}; expected a string or None")
