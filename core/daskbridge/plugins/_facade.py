@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -35,10 +36,17 @@ DEFAULT_SOURCE = "code"
 #: Adapters of ours that a name may ask for before they are installed.
 ADAPTERS = {"flyte": "daskbridge[flyte]", "prefect": "daskbridge[prefect]"}
 
+_scanning = threading.Lock()
 
-@cache
+
 def plugins() -> Plugins:
     """Return the process's plugins, found on first use by the one scan of its entry points."""
+    with _scanning:  # two threads would get two of them, and what one found broken would be lost
+        return _scan()
+
+
+@cache
+def _scan() -> Plugins:
     from importlib.metadata import entry_points
 
     return Plugins(Registry(entry_points(group=GROUP)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from daskbridge.plugins import plugins
@@ -37,14 +36,6 @@ class AdapterSuite(AttemptTests, CommonSuite):
     ...
     ...         return acme.run(on_dask(topology)(body))
     """
-
-    @cached_property
-    def capabilities(self) -> frozenset[str]:
-        """Return which fields of a topology are honoured: by the provisioner, and the adapter's if any."""
-        honoured = super().capabilities
-        if len(self.targets) == 1:
-            return honoured
-        return honoured & frozenset(plugins().provisioner(self.adapter).capabilities)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -75,13 +74,14 @@ class Suite:
         """Return the environment variables of every program of this suite."""
         return {_recorder.TARGET: self.provisioner}
 
-    @cached_property
+    @property
     def capabilities(self) -> frozenset[str]:
-        """Return which fields of a topology the target honours."""
+        """Return which fields of a topology are honoured by all targets; programs ask in threads."""
         try:
-            return frozenset(plugins().provisioner(self.provisioner).capabilities)
+            honoured = [plugins().provisioner(name).capabilities for name in self.targets]
         except PluginError:  # a test says so
             return frozenset()
+        return frozenset.intersection(*map(frozenset, honoured))
 
     @property
     def targets(self) -> tuple[str, ...]:

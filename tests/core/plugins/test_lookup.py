@@ -6,12 +6,14 @@ import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
 from daskbridge import Dask
 from daskbridge.errors import PluginError
+from daskbridge.plugins import _facade
 from daskbridge.plugins._registry import ALLOW, DENY
 
 COMMAND = "from daskbridge.cli import main; main()"
@@ -41,6 +43,24 @@ def test_the_rest_is_loaded_when_no_plugin_has_the_name(site, acme):
 
     assert site.plugins().serializer("hidden").render(Dask()) == "by third"
     assert acme in sys.modules
+
+
+def test_threads_that_ask_first_at_once_get_the_same_plugins(monkeypatch):
+    barrier = Barrier(2)
+
+    def scan(**_):
+        with suppress(BrokenBarrierError):
+            barrier.wait(0.3)  # where the second one comes in at all
+        return ()
+
+    monkeypatch.setattr("importlib.metadata.entry_points", scan)
+    _facade._scan.cache_clear()
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.map(lambda _: _facade.plugins(), range(2))
+        assert first is second
+    finally:
+        _facade._scan.cache_clear()
 
 
 def test_a_process_scans_once_and_loads_one(site, acme):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from daskbridge.errors import PluginError
-from daskbridge.testing import ProvisionerSuite
+from daskbridge.testing import AdapterSuite, ProvisionerSuite
 
 WITHOUT_PYTEST = """
 import sys
@@ -31,6 +33,29 @@ def test_an_unknown_ability_is_an_error_with_the_nearest_one():
 def test_an_ability_is_not_lacked_without_a_reason():
     with pytest.raises(PluginError, match="expected the reason, in words"):
         type("TestIt", (ProvisionerSuite,), {"lacks": {"scale": " "}})
+
+
+def test_programs_that_begin_at_once_see_the_same_capabilities():
+    begun, others = threading.Event(), threading.Event()
+
+    class Slow(AdapterSuite):
+        adapter = "existing"
+
+        @property
+        def targets(self):
+            if not begun.is_set():
+                begun.set()
+                assert others.wait(60)
+            return ("local", "existing")
+
+    suite = Slow()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(lambda: suite.capabilities)
+        assert begun.wait(60)
+        second = suite.capabilities
+        others.set()
+        assert second == first.result(60)
+    assert "env" not in second  # `local` has it, `existing` does not
 
 
 def test_without_pytest_the_error_says_how_to_get_it_and_programs_need_none():
