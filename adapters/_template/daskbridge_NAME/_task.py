@@ -21,7 +21,7 @@ def on_dask(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate the function of a task so that each of its attempts has a Dask cluster.
 
-    ``topology`` and ``options`` are those of :func:`daskbridge.on_dask`. Here is the place for what NAME
-    needs around a task's function: its own decorator, or its own errors in place of daskbridge's.
+    ``topology`` and ``options`` are those of :func:`daskbridge.on_dask`. Here is the place for
+    NAME's own decorator; what goes around each call, such as its own errors, is ``around()`` in ``_run``.
     """
     return daskbridge.on_dask(topology, **options)

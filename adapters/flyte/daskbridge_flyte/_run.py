@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import flyte
 
-from daskbridge_flyte import _code
+from daskbridge_flyte import _code, _errors
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.plugins import Run
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 def detect() -> bool:
     """Tell whether this process runs a task of Flyte's."""
     return bool(flyte.ctx())
+
+
+def around() -> AbstractContextManager[None]:
+    """Return what makes daskbridge's errors Flyte's, so that its backend retries what may succeed later."""
+    return _errors.translated()
 
 
 def code_source(run: Run) -> CodeBundle | CodeSpec | InstalledCode | bool:

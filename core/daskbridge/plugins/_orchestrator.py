@@ -13,6 +13,7 @@ from daskbridge.plugins._types import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
@@ -48,6 +49,10 @@ class Orchestrator:
     ``logger(run)``
         Return the logger, or an adapter of one, for what workers print and log; by default
         ``daskbridge.worker``.
+    ``around()``
+        Return a context manager, entered in the thread of the task for each call of a decorated function,
+        before anything starts; its cluster is gone when it is left. An error may leave it as another one, in
+        the orchestrator's words; to swallow one has no effect.
     ``cancelled()``
         Tell whether the task was told to end. Looked at several times a second, on the core's loop. Once it
         is true a start, or the body's waiting for results, ends in
@@ -80,6 +85,7 @@ class Orchestrator:
     code_source: Callable[[Run], CodeBundle | CodeSpec | InstalledCode | Literal[False] | None] = nothing
     cancelled: Callable[[], bool | None] = nothing
     on_step: Callable[[Step, Run], None] = nothing
+    around: Callable[[], AbstractContextManager[object] | None] = nothing
     loaded: str = ""
 
     @classmethod

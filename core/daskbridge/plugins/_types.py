@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import logging
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -90,7 +91,8 @@ class Run:
     done and how many it knows, as of a moment ago; None of a cluster that others use, too.
     ``equipment`` is there when a provisioner provisions.
     While a code source is asked or a provisioner provisions, ``tell(words)`` says what is waited for;
-    displays show it. A provisioner may set ``hint``: where a person sees why nodes don't come.
+    displays show it. A provisioner may set ``hint``: where a person sees why nodes don't come. ``loop`` is
+    the event loop of an asynchronous body.
     """
 
     id: str
@@ -109,11 +111,22 @@ class Run:
     equipment: Equipment = field(default_factory=Equipment, repr=False)
     tell: Callable[[str], None] = nothing
     hint: str = ""
+    loop: AbstractEventLoop | None = None
 
     @property
     def dashboard(self) -> str:
         """Say how a person reaches Dask's dashboard; empty until there is a cluster."""
         return self.ref.dashboard if self.ref else ""
+
+    def in_task(self, function: Callable[..., object], *given: object) -> None:
+        """Call what must be called where an asynchronous task is: soon, on its event loop; else here and now.
+
+        In the context of who asks, and without waiting: the function must not block.
+        """
+        if self.loop is None:
+            function(*given)
+        else:
+            self.loop.call_soon_threadsafe(function, *given)
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,7 @@ class Transient:
 
     def _begin(self, caller: asyncio.AbstractEventLoop | None) -> None:
         self._caller, self._pid = caller, os.getpid()
+        self._engine.run.loop = caller
         self._client = self._current = None
         self._begun = True
         if self._asked:

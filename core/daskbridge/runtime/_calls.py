@@ -8,6 +8,9 @@ from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from daskbridge._threads import in_thread
+from daskbridge.plugins import plugins
+from daskbridge.runtime._around import around
 from daskbridge.runtime._block import Transient
 from daskbridge.runtime._generators import aiterating, iterating
 from daskbridge.runtime._results import refuse_remains
@@ -49,19 +52,21 @@ def wrapped(function: Callable[..., Any], calls: Calls) -> Callable[..., Any]:
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- the function's own, as everywhere here
-        block = calls.block(args, kwargs)
-        with calls.turn(), block:
-            result = function(*args, **kwargs)
-            refuse_remains(result)
-            return result
+        with around(plugins().orchestrator()):
+            block = calls.block(args, kwargs)
+            with calls.turn(), block:
+                result = function(*args, **kwargs)
+                refuse_remains(result)
+                return result
 
     @wraps(function)
     async def arun(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        block = calls.block(args, kwargs)
-        async with calls.aturn(), block:
-            result = await function(*args, **kwargs)
-            refuse_remains(result)
-            return result
+        with around(await in_thread(plugins().orchestrator)):
+            block = calls.block(args, kwargs)
+            async with calls.aturn(), block:
+                result = await function(*args, **kwargs)
+                refuse_remains(result)
+                return result
 
     if inspect.iscoroutinefunction(function):
         return arun

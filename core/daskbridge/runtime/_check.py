@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daskbridge.plugins import plugins
+from daskbridge.runtime._around import unfit
 from daskbridge.runtime._code import code_for, source_of, warned
-from daskbridge.runtime._scope import no_text, share_of
+from daskbridge.runtime._scope import share_of
 from daskbridge.serialization import check
 
 if TYPE_CHECKING:
@@ -90,4 +91,4 @@ def _identity(orchestrator: Orchestrator) -> str | None:
     name: object = orchestrator.identity()
     if name is None or isinstance(name, str):
         return name
-    raise no_text(orchestrator, "identity", name)
+    raise unfit(orchestrator, "identity", name)

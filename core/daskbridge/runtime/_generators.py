@@ -9,6 +9,9 @@ from contextlib import aclosing, closing
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from daskbridge._threads import in_thread
+from daskbridge.plugins import plugins
+from daskbridge.runtime._around import around
 from daskbridge.runtime._results import refuse_remains
 
 if TYPE_CHECKING:
@@ -22,25 +25,26 @@ def iterating(function: Callable[..., Any], calls: Calls) -> Callable[..., Gener
 
     @wraps(function)
     def iterate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401 -- the function's own
-        block = calls.block(args, kwargs)
-        with calls.turn(), block as cluster, closing(function(*args, **kwargs)) as steps:
-            block.step_aside()
-            sent, thrown = None, None
-            while True:
-                with cluster.context():
+        with around(plugins().orchestrator()):
+            block = calls.block(args, kwargs)
+            with calls.turn(), block as cluster, closing(function(*args, **kwargs)) as steps:
+                block.step_aside()
+                sent, thrown = None, None
+                while True:
+                    with cluster.context():
+                        try:
+                            value = steps.send(sent) if thrown is None else steps.throw(thrown)
+                        except StopIteration as end:
+                            refuse_remains(end.value)
+                            return end.value
                     try:
-                        value = steps.send(sent) if thrown is None else steps.throw(thrown)
-                    except StopIteration as end:
-                        refuse_remains(end.value)
-                        return end.value
-                try:
-                    sent, thrown = (yield value), None
-                except GeneratorExit:
-                    with cluster.context():  # its own clean-up may need the cluster
-                        steps.close()
-                    raise
-                except BaseException as error:  # noqa: BLE001 -- what the consumer throws is the body's
-                    thrown = error
+                        sent, thrown = (yield value), None
+                    except GeneratorExit:
+                        with cluster.context():  # its own clean-up may need the cluster
+                            steps.close()
+                        raise
+                    except BaseException as error:  # noqa: BLE001 -- what the consumer throws is the body's
+                        thrown = error
 
     return iterate
 
@@ -50,23 +54,24 @@ def aiterating(function: Callable[..., Any], calls: Calls) -> Callable[..., Asyn
 
     @wraps(function)
     async def aiterate(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:  # noqa: ANN401 -- as above
-        block = calls.block(args, kwargs)
-        async with calls.aturn(), block as cluster, aclosing(function(*args, **kwargs)) as steps:
-            block.step_aside()
-            sent, thrown = None, None
-            while True:
-                with cluster.context(), block.step():
+        with around(await in_thread(plugins().orchestrator)):
+            block = calls.block(args, kwargs)
+            async with calls.aturn(), block as cluster, aclosing(function(*args, **kwargs)) as steps:
+                block.step_aside()
+                sent, thrown = None, None
+                while True:
+                    with cluster.context(), block.step():
+                        try:
+                            value = await (steps.asend(sent) if thrown is None else steps.athrow(thrown))
+                        except StopAsyncIteration:
+                            return
                     try:
-                        value = await (steps.asend(sent) if thrown is None else steps.athrow(thrown))
-                    except StopAsyncIteration:
-                        return
-                try:
-                    sent, thrown = (yield value), None
-                except GeneratorExit:
-                    with cluster.context():
-                        await steps.aclose()
-                    raise
-                except BaseException as error:  # noqa: BLE001 -- as above
-                    thrown = error
+                        sent, thrown = (yield value), None
+                    except GeneratorExit:
+                        with cluster.context():
+                            await steps.aclose()
+                        raise
+                    except BaseException as error:  # noqa: BLE001 -- as above
+                        thrown = error
 
     return aiterate

@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from daskbridge.errors import PluginError, ScopeError, TopologyError, unknown
+from daskbridge.errors import ScopeError, TopologyError, unknown
+from daskbridge.runtime._around import unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,11 +109,5 @@ def _flow(orchestrator: Orchestrator | None) -> str:
         )
         raise ScopeError(msg, hint=hint)
     if not isinstance(flow, str) or not flow:
-        raise no_text(orchestrator, "flow", flow)
+        raise unfit(orchestrator, "flow", flow)
     return flow
-
-
-def no_text(orchestrator: Orchestrator, function: str, answer: object) -> PluginError:
-    """Word the refusal of what an orchestrator answered, where a text or None was expected."""
-    said = f"orchestrator {orchestrator.name!r} answered {function}() with {answer!r}"
-    return PluginError(f"{said}; expected a string or None")

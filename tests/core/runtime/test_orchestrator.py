@@ -215,6 +215,128 @@ def test_which_code_ships_is_the_plugins_word_then_the_orchestrators_then_the_co
     assert nothing == "local; no code"
 
 
+AROUND = """
+        import contextlib
+
+        @contextlib.contextmanager
+        def around():
+            acme.heard.append(("around", "", acme.current.get(), threading.get_ident()))
+            acme.current.set("enclosed")
+            try:
+                yield
+            except ZeroDivisionError as error:
+                raise acme.Failed("in acme's words") from error
+            except KeyError:
+                pass
+            finally:
+                acme.heard.append(("left", "", acme.current.get(), nodes()))
+"""
+ENCLOSED = FILES["acme_run"] + AROUND
+KINDS = {
+    "def": ("def", "return", "f()"),
+    "async def": ("async def", "return", "asyncio.run(f())"),
+    "generator": ("def", "yield", "[*f()]"),
+    "asynchronous generator": ("async def", "yield", "asyncio.run(anext(f()))"),
+}
+
+
+@pytest.mark.parametrize(("kind", "give", "call"), KINDS.values(), ids=KINDS.keys())
+def test_a_call_is_enclosed_in_what_it_gives_and_an_error_leaves_in_its_words(tell, kind, give, call):
+    told = tell(
+        f"""
+    import acme, acme_run, threading
+    acme_run.nodes = nodes
+    acme.current.set("mine")
+
+    @on_dask(ONE, code=False)
+    {kind} f():
+        {give} 1 / acme.by
+
+    try:
+        {call}
+    except acme.Failed as error:
+        cause = type(error.__cause__).__name__
+        report(said=str(error), cause=cause, heard=acme.heard, me=threading.get_ident())
+        """,
+        acme=FILES["acme"].replace("code = None", "by = 0; Failed = OverflowError"),
+        acme_run=ENCLOSED,
+    )
+    assert (told["said"], told["cause"]) == ("in acme's words", "ZeroDivisionError")
+    first, *_, last = told["heard"]
+    assert first == ["around", "", "mine", told["me"]]
+    assert last == ["left", "", "enclosed", []]
+    assert {context for name, _, context, _ in told["heard"] if name in STEPS} == {"enclosed"}
+
+
+def test_an_error_that_is_swallowed_there_goes_on(tell):
+    told = tell(
+        """
+    import acme, acme_run
+    acme_run.nodes = nodes
+    acme.current.set("mine")
+
+    @on_dask(ONE, code=False)
+    def lost():
+        return {}["name"]
+
+    try:
+        lost()
+    except KeyError as error:
+        report(said=repr(error))
+        """,
+        acme_run=ENCLOSED,
+    )
+    assert told["said"] == "KeyError('name')"
+
+
+def test_what_is_no_context_manager_is_refused_before_anything_starts(tell):
+    told = tell(
+        """
+    import acme
+    from daskbridge.errors import PluginError
+    acme.current.set("mine")
+    try:
+        on_dask(ONE, code=False)(print)()
+    except PluginError as error:
+        report(said=str(error), hint=error.__notes__, nodes=nodes())
+        """,
+        acme_run=FILES["acme_run"] + "\n        def around():\n            yield\n",
+    )
+    assert told["said"].startswith("orchestrator 'acme' answered around() with <generator object around at ")
+    assert told["said"].endswith("; expected a context manager or None")
+    assert told["hint"] == ["hint: decorate it with contextlib.contextmanager"]
+    assert told["nodes"] == []
+
+
+@pytest.mark.parametrize("block", ["with", "async with"])
+def test_what_must_be_called_where_an_asynchronous_task_is_gets_there(tell, block):
+    kind = "async " if block.startswith("async") else ""
+    told = tell(
+        f"""
+    import acme, threading
+    acme.current.set("mine")
+
+    {kind}def body():
+        {block} transient(ONE, code=False) as cluster:
+            pass
+
+    {"asyncio.run(body())" if kind else "body()"}
+    report(heard=acme.heard, me=threading.get_ident())
+        """,
+        acme_run=FILES["acme_run"].replace(
+            "            acme.heard.append((step.name",
+            "            run.in_task(_told, threading.get_ident())\n            acme.heard.append((step.name",
+        )
+        + """
+        _told = lambda core: acme.heard.append(("told", core, acme.current.get(), threading.get_ident()))
+        """,
+    )
+    found = [tuple(each) for each in told["heard"] if each[0] == "told"]
+    assert len(found) > len(STEPS)
+    assert {context for _, _, context, _ in found} == {"mine"}
+    assert all((thread == told["me"]) if kind else (thread == core) for _, core, _, thread in found)
+
+
 def test_a_function_that_would_be_lost_is_an_error_that_names_it(tell):
     told = tell(
         """

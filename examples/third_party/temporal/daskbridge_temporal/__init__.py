@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daskbridge import Dask, Resources, Scheduler, WorkerGroup
-from daskbridge_temporal._task import heartbeat, on_dask
+from daskbridge import Dask, Resources, Scheduler, WorkerGroup, on_dask
+from daskbridge_temporal._heartbeat import heartbeat
 
 __all__ = ["Dask", "Resources", "Scheduler", "WorkerGroup", "heartbeat", "on_dask"]

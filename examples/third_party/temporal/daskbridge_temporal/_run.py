@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from temporalio import activity
+from temporalio.exceptions import CancelledError
 
+from daskbridge.errors import RunCancelled
 from daskbridge.plugins import Run, Step
-
-#: How a thread of the core's sends a heartbeat, and with which details: Temporal keeps the newest.
-BEAT: ContextVar[Callable[..., object]] = ContextVar("beat", default=activity.heartbeat)
-DETAILS: ContextVar[list[Any]] = ContextVar("details")
+from daskbridge_temporal._heartbeat import DETAILS
 
 detect, cancelled = activity.in_activity, activity.is_cancelled
 
@@ -23,6 +21,17 @@ def identity() -> str:
     return f"{info.activity_type} {info.activity_id}, attempt {info.attempt}"
 
 
+@contextmanager
+def around() -> Iterator[None]:
+    """End a cancelled activity as Temporal knows it, and not before its cluster is gone."""
+    DETAILS.set([*activity.info().heartbeat_details])
+    with activity.shield_thread_cancel_exception():  # it could come anywhere, while the cluster closes, too
+        try:
+            yield
+        except RunCancelled as error:
+            raise CancelledError(str(error)) from error
+
+
 def on_ready(run: Run) -> None:
     """Log where the dashboard is."""
     activity.logger.info("Dask cluster of %s is ready; %s", run.name, run.dashboard)
@@ -30,4 +39,4 @@ def on_ready(run: Run) -> None:
 
 def on_step(step: Step, run: Run) -> None:
     """Send a heartbeat: it says that the activity lives, and brings the news that it was cancelled."""
-    BEAT.get()(*DETAILS.get(activity.info().heartbeat_details))
+    run.in_task(activity.heartbeat, *DETAILS.get(activity.info().heartbeat_details))
