@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-COUNT = 1000
+COUNT = int(os.environ.get("DASKBRIDGE_HISTORIES", "1000"))
 PROGRAMS = 2
 
 
@@ -18,7 +18,7 @@ PROGRAMS = 2
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="installs and probes are forks")
 def test_a_thousand_histories_lead_to_the_version_that_was_asked_for(fast_place):
-    """``DASKBRIDGE_SEED`` is the first one; a failure names its own."""
+    """``DASKBRIDGE_SEED`` is the first one; a failure names its own. Or as many as ``DASKBRIDGE_HISTORIES``."""
     first, each = int(os.environ.get("DASKBRIDGE_SEED", "0")), COUNT // PROGRAMS
     program = str(Path(__file__).with_name("histories.py"))
     environ = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(fast_place)}
