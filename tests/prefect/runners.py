@@ -52,9 +52,9 @@ def run(runner, body, **options):
     return flow(body, task_runner=runner, name=body.__name__, **options)(return_state=True)
 
 
-def states(api, state):
-    """Return the API's word for each task run of a flow that has ended, by the task's name."""
+def states(api, state, number):
+    """Return the API's word for each of a number of task runs of a flow that has ended, by the task's name."""
     found = {}
-    for each in api.task_runs(state.state_details.flow_run_id):
+    for each in api.task_runs(state.state_details.flow_run_id, number):
         found.setdefault(each["name"].rpartition("-")[0], []).append(each["state_type"])
     return {name: sorted(types) for name, types in found.items()}

@@ -59,7 +59,7 @@ def test_a_task_submits_tasks_more_than_there_are_threads(api, runner):
 
     state = run(runner, main)
     assert state.result() == ([6, 6, 6], 3, 2)
-    assert states(api, state) == {
+    assert states(api, state, 17) == {
         "parent": ["COMPLETED"] * 3,
         "aparent": ["COMPLETED"],
         "inline": ["COMPLETED"],
@@ -211,7 +211,7 @@ def test_prefects_own_way_works_where_ours_does_not(api, runner, monkeypatch):
 
     state = run(runner, main)
     assert state.result()[1:] == (3, 2)
-    assert states(api, state)["increment"] == ["COMPLETED"] * 2
+    assert states(api, state, 5)["increment"] == ["COMPLETED"] * 2
 
 
 def test_a_result_that_was_lost_is_an_error_and_not_none(alone, tmp_path):

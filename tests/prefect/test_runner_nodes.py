@@ -26,4 +26,4 @@ def test_workers_need_prefect_and_no_node_needs_daskbridge(api, address):
 
     state = run(DaskTaskRunner(address=address, code=CODE), main)
     assert state.result() == (3, 2)
-    assert states(api, state)["increment"] == ["COMPLETED"] * 2
+    assert states(api, state, 4)["increment"] == ["COMPLETED"] * 2
