@@ -53,7 +53,7 @@ def run(runner, body, **options):
 
 
 def states(api, state, number):
-    """Return the API's word for each of a number of task runs of a flow that has ended, by the task's name."""
+    """Return the API's word for each task run of a flow that has ended, by the task's name."""
     found = {}
     for each in api.task_runs(state.state_details.flow_run_id, number):
         found.setdefault(each["name"].rpartition("-")[0], []).append(each["state_type"])

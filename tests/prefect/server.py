@@ -49,7 +49,7 @@ class Server:
         return response.json()
 
     def task_runs(self, flow_run: object, number: int = 1) -> list[dict[str, Any]]:
-        """Return the task runs of a flow run in order, once as many have ended: it hears of them by and by."""
+        """Return the task runs of a flow run in order, once as many have ended: it hears of them late."""
         filters = {"flow_runs": {"id": {"any_": [str(flow_run)]}}, "sort": "EXPECTED_START_TIME_ASC"}
 
         def found() -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from daskbridge._threads import in_thread
 from daskbridge.runtime import _current
 from daskbridge.runtime._cluster import Cluster
+from daskbridge.runtime._deserted import give_up_if_deserted, until_deserted
 from daskbridge.runtime._engine import ASIDE
 from daskbridge.runtime._loop import LoopThread
 from daskbridge.runtime._nested import refuse_inside_dask
@@ -47,6 +48,7 @@ class Transient:
         self._engine: Engine
         self._loop: LoopThread
         self._caller: asyncio.AbstractEventLoop | None
+        self._deserted: Future[None] | None
         self._client: RunClient | None
         self._current: Client | None
 
@@ -80,7 +82,9 @@ class Transient:
             await in_thread(self._options.warm)
             self._engine = await in_thread(lambda: engine_for(self._options))
             self._loop = await in_thread(LoopThread.acquire, late=lambda _: LoopThread.release())
-        self._begin(asyncio.get_running_loop())
+        caller = asyncio.get_running_loop()
+        self._begin(caller)
+        self._deserted = self._loop.submit(until_deserted(caller, self._leave))
         self._owned_by(asyncio.current_task())
         try:
             await self._on_core(self._engine.open())
@@ -149,7 +153,7 @@ class Transient:
     def _begin(self, caller: asyncio.AbstractEventLoop | None) -> None:
         self._caller, self._pid = caller, os.getpid()
         self._engine.run.loop = caller
-        self._client = self._current = None
+        self._client = self._current = self._deserted = None
         self._begun = True
         if self._asked:
             self._engine.request_close()
@@ -238,8 +242,8 @@ class Transient:
             await self._engine.close("the block was left")
 
     async def _aleave(self, error: BaseException | None) -> None:
-        if os.getpid() != self._pid:
-            return  # a forked child: the run is its parent's
+        if os.getpid() != self._pid or not self._entered:
+            return  # a forked child: the run is its parent's; or its loop was closed, and it was left
         self._reset()
         finishing = asyncio.ensure_future(self._afinish(error))
         cancelled = await apatiently(finishing)
@@ -270,6 +274,7 @@ class Transient:
     async def _close_clients(self) -> None:
         if self._client is None:
             return
+        give_up_if_deserted(self._client)
         try:
             async with asyncio.timeout(ASIDE):
                 await close_quickly(self._client)  # close() blocks, this runs on the client's loop
@@ -279,6 +284,8 @@ class Transient:
     def _reset(self) -> None:
         """Undo what made this cluster the current one, before it is gone."""
         self._entered = False
+        if self._deserted is not None:
+            self._deserted.cancel()
         if self._client is None or self._engine.run.ref is None:
             return
         _current.closed(self._engine.handle.ref.scheduler_address)

@@ -18,7 +18,7 @@ PROGRAMS = 2
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="installs and probes are forks")
 def test_a_thousand_histories_lead_to_the_version_that_was_asked_for(fast_place):
-    """``DASKBRIDGE_SEED`` is the first one; a failure names its own. Or as many as ``DASKBRIDGE_HISTORIES``."""
+    """``DASKBRIDGE_SEED`` is the first one; a failure names its own."""
     first, each = int(os.environ.get("DASKBRIDGE_SEED", "0")), COUNT // PROGRAMS
     program = str(Path(__file__).with_name("histories.py"))
     environ = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(fast_place)}
