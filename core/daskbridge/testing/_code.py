@@ -49,10 +49,10 @@ class CodeTests(Suite):
         self.ready_for_code(life)
         assert life.of("code on the scheduler") == life.of("code")
 
-    def test_functions_of_the_entry_module_run_in_tasks(self, life: Report) -> None:
-        """Functions of the module that holds the body run in tasks, alone and in a graph."""
+    def test_results_pass_from_worker_to_worker(self, life: Report) -> None:
+        """Functions of the module that holds the body run in a graph; workers get each other's results."""
         self.given(self.test_tasks_on_the_first_workers_import_the_project, life)
-        assert life.of("entry") == [[2, 4, 6], 4]
+        assert life.of("passed on") == [4, 4]
 
     def test_a_worker_that_joins_late_imports_the_project(self, life: Report) -> None:
         """A worker that joins while the body runs imports the project before its first task."""

@@ -96,7 +96,7 @@ class EndingTests(CodeTests):
     def test_nothing_is_left_after_sigterm(self, sigterm: Report) -> None:
         """SIGTERM ends the body, the cluster and the driver."""
         sigterm.of("waits")
-        self.given(self.test_nothing_is_left_after_a_success, sigterm.of_other("life"))
+        self.given(self.test_nothing_is_left_after_the_program, sigterm.of_other("life"))
         assert sigterm.code not in {None, 0, -signal.SIGKILL}, sigterm.end
         assert sigterm.left == [], sigterm.end
 
@@ -110,16 +110,16 @@ class EndingTests(CodeTests):
         """A body whose scheduler died ends in ``ClusterLost``."""
         self.needs("exclusive")
         self.needs("scheduler-process")
-        self.begun(lost)
+        lost.of("waits")
         assert lost.of("lost")["type"] == "ClusterLost", lost.of("lost")
 
     def test_nothing_is_left_of_a_lost_cluster(self, lost: Report) -> None:
-        """The workers of a scheduler that died are gone, too."""
+        """What a scheduler that died has left is gone, too, while the driver goes on."""
         self.needs("exclusive")
         self.needs("scheduler-process")
         lost.of("waits")
         self.given(self.test_nothing_is_left_after_an_error, lost.of_other("endings"))
-        assert lost.left == []
+        assert lost.of("left") == []
 
     def _is_the_user_s(self, endings: Report, found: dict[str, Any]) -> None:
         text = f"the user's own {endings.of('token')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from concurrent.futures import CancelledError
 from dataclasses import replace
 
 from daskbridge.plugins import Equipment, plugins
@@ -52,9 +54,9 @@ class Sound:
         return await plugins().provisioner("local").attach(ref)
 
 
-def bystander(*arguments):
+def bystander(*arguments, seconds=60):
     """Start a process that has nothing to do with its parent's end."""
-    command = ["/bin/sh", "-c", "sleep 60; true", *arguments]
+    command = ["/bin/sh", "-c", f"sleep {seconds}; true", *arguments]
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
 
 
@@ -146,12 +148,89 @@ class LeavesAProcess(Sound):
 class LeavesTheCancelled(Sound):
     """Leave a process when provisioning is cancelled."""
 
+    seconds = 60
+
     async def provision(self, topology, run):
-        process = bystander()
+        process = bystander(seconds=self.seconds or topology.start_timeout)
         await asyncio.sleep(0.5)
         handle = await super().provision(topology, run)
         end(process)
         return handle
+
+
+class LeavesTheCancelledToTheirBound(LeavesTheCancelled):
+    """Let what was started end by itself when a start has taken too long, and not before."""
+
+    seconds = None
+
+
+class HoldsOnToTheCancelled(Sound):
+    """Go on, when cancelled, with a start for as long as one may take, and with a cluster for ever."""
+
+    async def provision(self, topology, run):
+        try:
+            handle = await super().provision(topology, run)
+        except asyncio.CancelledError:
+            await asyncio.sleep(topology.start_timeout)
+            raise
+        handle.run = run
+        return handle
+
+    class handle(Handle):  # noqa: N801 -- as above
+        async def close(self, reason=""):
+            if not isinstance(self.run.error, CancelledError):
+                await self.inner.close(reason)
+
+
+class CannotSayWhatIsLost(Sound):
+    """Fail when asked how the cluster fails, which it asks itself before it closes."""
+
+    class handle(Handle):  # noqa: N801 -- as above
+        async def failure(self):
+            failure = await self.inner.failure()
+            assert failure is None
+            return failure
+
+        async def close(self, reason=""):
+            await self.failure()
+            await self.inner.close(reason)
+
+
+class LeavesAFileInTheEnd(Sound):
+    """Write a file that nobody removes, as the process ends."""
+
+    async def provision(self, topology, run):
+        atexit.register(tempfile.mkstemp)
+        return await super().provision(topology, run)
+
+
+#: What keeps workers from each other, as a firewall does.
+APART = """
+import asyncio
+
+from distributed import worker
+
+
+async def dropped(*arguments, **options):
+    await asyncio.sleep(60)
+
+
+worker.get_data_from_worker = dropped
+"""
+#: What keeps everybody from the dashboard, as well.
+CLOSED = """
+def dask_setup(scheduler):
+    scheduler.http_server.stop()
+"""
+
+
+class BehindAFirewall(Sound):
+    """Start workers that can't reach each other, and a dashboard that nobody can."""
+
+    async def provision(self, topology, run):
+        walls = {"worker": {"preload": [APART]}, "scheduler": {"preload": [CLOSED]}}
+        topology = replace(topology, config={**topology.config, "distributed": walls})
+        return await super().provision(topology, run)
 
 
 class BlocksTheLoop(Sound):
@@ -192,46 +271,16 @@ class OneWorkerMore(OneWorkerLess):
     more = 1
 
 
-class Ignores(Sound):
-    """Declare what is dropped."""
-
-    field, nothing = "", None
+class IgnoresAllThatItDeclares(Sound):
+    """Drop what is asked of nodes, beside their number and their groups."""
 
     async def provision(self, topology, run):
-        groups = {
-            name: replace(group, **{self.field: self.nothing}) for name, group in topology.groups.items()
-        }
+        nothing = {"threads": None, "env": {}, "resources": None, "abstract_resources": {}}
+        nothing |= {"local_directory": None, "max_workers": None}
+        groups = {name: replace(group, **nothing) for name, group in topology.groups.items()}
         workers = groups.pop("default")
-        return await super().provision(replace(topology, workers=workers, worker_groups=groups), run)
-
-
-class IgnoresThreads(Ignores):
-    field = "threads"
-
-
-class IgnoresEnv(Ignores):
-    field, nothing = "env", {}
-
-
-class IgnoresResources(Ignores):
-    field = "resources"
-
-
-class IgnoresAbstractResources(Ignores):
-    field, nothing = "abstract_resources", {}
-
-
-class IgnoresLocalDirectory(Ignores):
-    field = "local_directory"
-
-
-class IgnoresMaxWorkers(Ignores):
-    field = "max_workers"
-
-
-class IgnoresConfig(Sound):
-    async def provision(self, topology, run):
-        return await super().provision(replace(topology, config={}), run)
+        topology = replace(topology, config={}, workers=workers, worker_groups=groups)
+        return await super().provision(topology, run)
 
 
 class NamesWorkersOtherwise(Sound):
@@ -240,6 +289,27 @@ class NamesWorkersOtherwise(Sound):
     async def provision(self, topology, run):
         groups = {f"{name}-x": group for name, group in topology.worker_groups.items()}
         return await super().provision(replace(topology, worker_groups=groups), run)
+
+
+#: What gives a worker a name that the platform has made.
+RANDOM = """
+import uuid
+
+
+def dask_setup(worker):
+    group = worker.name.rpartition("-")[0]
+    worker.name = f"{group}-x{uuid.uuid4().hex[:5]}"
+"""
+
+
+class NamesWorkersAtRandom(Sound):
+    """Number no workers."""
+
+    async def provision(self, topology, run):
+        if topology.worker_groups:
+            named = {"distributed": {"worker": {"preload": [RANDOM]}}}
+            topology = replace(topology, config={**topology.config, **named})
+        return await super().provision(topology, run)
 
 
 class TellsTheWorld(Sound):
@@ -266,13 +336,17 @@ class LeaksConfiguration(Sound):
         return await super().provision(topology, run)
 
 
-class CannotAttach(Sound):
+class AnswersNothing(Sound):
+    """Give neither logs nor a reference that is its own, and don't say that nobody can attach."""
+
     async def attach(self, ref):
         raise NotImplementedError
 
-
-class LogsNothing(Sound):
     class handle(Handle):  # noqa: N801 -- as above
+        def __init__(self, inner):
+            super().__init__(inner)
+            self.ref = inner.ref
+
         async def logs(self):
             return None
 
@@ -281,13 +355,6 @@ class SaysThatAllIsWell(Sound):
     class handle(Handle):  # noqa: N801 -- as above
         async def failure(self):
             return "all is well"
-
-
-class AnotherKind(Sound):
-    class handle(Handle):  # noqa: N801 -- as above
-        def __init__(self, inner):
-            super().__init__(inner)
-            self.ref = inner.ref
 
 
 class DoesNotScale(Sound):
@@ -333,6 +400,13 @@ class StartsWhenValidating(Sound):
         threading.Thread(target=time.sleep, args=[1]).start()
 
 
+class ValidatesLater(Sound):
+    """Validate once that is awaited."""
+
+    async def validate(self, topology):
+        super().validate(topology)
+
+
 class KeepsAPort(Sound):
     """Listen for ever."""
 
@@ -348,6 +422,10 @@ class LeavesAFile(Sound):
         async def close(self, reason=""):
             await self.inner.close(reason)
             tempfile.NamedTemporaryFile(delete=False).close()
+
+
+class SlowToImport(Sound):
+    """Have a module that imports what is heavy."""
 
 
 class NotAProvisioner:

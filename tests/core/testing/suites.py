@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from daskbridge import testing
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 #: Leaves the tests of some programs: what a test asserts on is the name of one of its fixtures.
@@ -72,6 +75,13 @@ def run(
         else:
             outcome.passed.add(name)
     return outcome
+
+
+def every_test() -> dict[str, Callable[..., None]]:
+    """Return the tests of the kit's suites by their names."""
+    suites = [getattr(testing, name) for name in testing.__all__]
+    found = [each for suite in suites for each in inspect.getmembers(suite, inspect.isfunction)]
+    return {name: function for name, function in found if name.startswith("test_")}
 
 
 def install(site: Path, name: str, source: str) -> None:

@@ -73,10 +73,15 @@ BROKEN = {
         "the_scheduler_imports_the_project",
         plugin=[("cancelled=cancelled,", "cancelled=cancelled, code_source=lambda _: False,")],
     ),
-    "imports the orchestrator": Broken(
-        "task",
-        "importing_the_plugin_imports_no_orchestrator",
-        plugin=[("from daskbridge.plugins", "import toyflow\nfrom daskbridge.plugins")],
+    "ships code with its first task only": Broken(
+        "life two",
+        "a_second_run_gets_a_cluster_of_its_own",
+        plugin=[
+            (
+                "cancelled=cancelled,",
+                'cancelled=cancelled, code_source=lambda run: None if run.name.endswith("-1") else False,',
+            )
+        ],
     ),
     "has another name": Broken(
         "task",
@@ -103,9 +108,6 @@ BROKEN = {
         " what_workers_print_is_in_the_task_s_log",
         plugin=[*map(without, ("identity", "on_ready", "on_step", "logger"))],
     ),
-    "publishes at the end": Broken(
-        "task", "the_dashboard_is_published_before_the_body_begins", plugin=[("on_ready=", "on_close=")]
-    ),
     "fails in all that it tells": Broken(
         "life task endings",
         "the_dashboard_is_published_before_the_body_begins"
@@ -116,15 +118,29 @@ BROKEN = {
             ("current().heartbeats.append", "current().nothing.append"),
         ],
     ),
+    "asks a server on the loop whether a task is cancelled": Broken(
+        "life",
+        "a_step_that_lasts_is_told_again_and_again",
+        plugin=[
+            ("import annotations\n", "import annotations\n\nimport time\n"),
+            ("    return current().told", "    time.sleep(1.2)\n    return current().told"),
+        ],
+    ),
     "ignores a cancel": Broken(
         "cancelled_start cancelled_body",
         "a_task_that_is_told_to_end_ends_while_its_cluster_starts"
         " a_task_that_is_told_to_end_ends_while_its_body_waits",
         plugin=[without("cancelled")],
     ),
-    "takes no documents": Broken(
+    "imports the orchestrator, publishes at the end, takes no documents": Broken(
         "task",
-        "a_topology_may_be_a_document",
+        "importing_the_plugin_imports_no_orchestrator"
+        " the_dashboard_is_published_before_the_body_begins"
+        " a_topology_may_be_a_document",
+        plugin=[
+            ("from daskbridge.plugins", "import toyflow\nfrom daskbridge.plugins"),
+            ("on_ready=", "on_close="),
+        ],
         body="""
             from daskbridge import Dask
 
@@ -143,8 +159,22 @@ BROKEN = {
             return toyflow.run(on_dask(topology)(called))
         """,
     ),
+    "tries to share a cluster first": Broken(
+        "life",
+        "the_steps_of_a_run_are_told_in_their_order",
+        body="""
+            from daskbridge import transient
+            from daskbridge.errors import ProvisioningError
+
+            try:
+                with transient(topology, provisioner="existing"):
+                    return body()
+            except ProvisioningError:
+                return toyflow.run(on_dask(topology)(body))
+        """,
+    ),
     "runs the body twice": Broken(
-        "life task endings",
+        "life task",
         "a_task_runs_its_body_once",
         body="""
             toyflow.run(on_dask(topology)(body))

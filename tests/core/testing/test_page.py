@@ -6,6 +6,7 @@ import inspect
 import re
 
 import pytest
+from tests.core.testing.suites import every_test
 from tests.pages import ROOT
 
 from daskbridge import testing
@@ -22,12 +23,9 @@ def rows(heading):
 
 def test_every_test_is_listed_with_what_it_asserts():
     listed = dict(re.findall(r"^\| `(test_\w+)` \| (.+) \|$", PAGE, re.MULTILINE))
-    suites = [getattr(testing, name) for name in testing.__all__]
     tests = {
         name: inspect.getdoc(function).partition("\n")[0].replace("``", "`")
-        for suite in suites
-        for name, function in inspect.getmembers(suite, inspect.isfunction)
-        if name.startswith("test_")
+        for name, function in every_test().items()
     }
     assert listed == tests
 

@@ -25,7 +25,9 @@ ENDING = 10
 
 def workers(client: Client) -> dict[str, Any]:
     """Return what the scheduler knows of its workers, by address."""
-    found: dict[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
+    scheduler: Any = client.scheduler
+    identity: Any = client.sync(scheduler.identity)  # scheduler_info() may return what Dask asked meanwhile
+    found: dict[str, Any] = identity["workers"]
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.testing._programs._nodes import pending, who
@@ -19,8 +20,14 @@ def play(driver: Driver) -> None:
 
     topology = driver.topology(Dask())
     early, late = threading.Event(), threading.Event()
-    driver.listen(lambda heard: _set_after(heard, early))
-    driver.observe("early", lambda: outcome(driver, lambda: driver.run(topology, "fail", cancel=early)))
+    driver.listen(lambda heard: early.set() if _has_gone_on(heard) else None)
+
+    def start() -> dict[str, Any]:
+        found = outcome(driver, lambda: driver.run(topology, "fail", cancel=early))
+        cancelled = next(heard.at for heard in driver.heard if _has_gone_on(heard))
+        return {**found, "seconds": time.monotonic() - cancelled}
+
+    driver.observe("early", start)
     driver.observe("left of the start", driver.left)
 
     def wait() -> Any:  # noqa: ANN401 -- it does not return
@@ -36,7 +43,6 @@ def play(driver: Driver) -> None:
     driver.observe("left of the body", lambda: driver.left(driver.told.get("cluster")))
 
 
-def _set_after(heard: Heard, early: threading.Event) -> None:
-    """Set the event when provisioning has gone on for an interval of the steps, or is over already."""
-    if heard.step == "provision" and heard.state != "started":
-        early.set()
+def _has_gone_on(heard: Heard) -> bool:
+    """Tell whether provisioning has gone on for an interval of the steps, or is over already."""
+    return heard.step == "provision" and heard.state != "started"

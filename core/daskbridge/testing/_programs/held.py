@@ -32,6 +32,7 @@ def lose(driver: Driver) -> None:
         return
     topology = driver.topology(Dask())
     driver.observe("lost", lambda: outcome(driver, lambda: driver.run(topology, partial(_lose, driver))))
+    driver.observe("left", lambda: driver.left(driver.told.get("cluster")))
 
 
 def _hold(driver: Driver) -> Any:  # noqa: ANN401 -- it does not return

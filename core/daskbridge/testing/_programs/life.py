@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 from urllib.request import ProxyHandler, build_opener
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 #: How many workers are asked for.
 NUMBER = 2
-#: Seconds between two tellings of a step that lasts, as set for this program, and how many are waited for.
+#: Seconds between two tellings of a step that lasts, as set for this program, and how many are timed.
 INTERVAL, TELLINGS = 0.2, 3
 
 
@@ -39,7 +41,7 @@ def play(driver: Driver) -> None:
     driver.observe("result", lambda: driver.run(topology, partial(_body, driver)))
     if "result" not in driver.told:
         return
-    driver.report("steps", [[each.step, each.state] for each in driver.heard])
+    driver.report("steps", [[each.step, each.state] for each in driver.heard if not each.run.shared])
     cluster = driver.told["cluster"]
     driver.observe("left", lambda: driver.left(cluster))
     driver.observe("changes", lambda: changes(before, 5, driver.order["leaves"]))
@@ -59,7 +61,7 @@ def _body(driver: Driver) -> str:
     shipped = driver.observe("code on workers", lambda: on_workers(driver, client, driver.entry.code))
     driver.observe("workers", lambda: len(workers(client)))
     if shipped:  # else each look would take as long as it may
-        driver.observe("entry", lambda: _entry(driver, client))
+        driver.observe("passed on", lambda: _passed_on(driver, client))
         driver.observe("late", lambda: _late(driver, client))
     driver.observe("told again", lambda: _tellings(driver))
     driver.observe("cluster", lambda: who(driver, client))
@@ -73,13 +75,16 @@ def _again(driver: Driver) -> list[Any]:
     return [client.scheduler_info(n_workers=0)["id"], on_workers(driver, client, driver.entry.code)]
 
 
-def _entry(driver: Driver, client: Client) -> list[Any]:
-    """Let functions of the entry module run in tasks, alone and in a graph."""
+def _passed_on(driver: Driver, client: Client) -> list[int]:
+    """Double a number on one worker after the other, and in a graph."""
     from dask.delayed import delayed
 
     double = driver.entry.double
-    graph = delayed(double)(delayed(double)(1))
-    return [client.gather(client.map(double, [1, 2, 3], pure=False)), client.compute(graph).result()]
+    passed: Any = 1
+    for _, address in zip(range(NUMBER), cycle(workers(client)), strict=False):
+        passed = client.submit(double, passed, workers=[address], pure=False)
+    graph = client.compute(delayed(double)(delayed(double)(1)))
+    return [each.result(driver.patience) for each in (passed, graph)]
 
 
 def _late(driver: Driver, client: Client) -> Any:  # noqa: ANN401 -- what JSON can hold
@@ -89,13 +94,15 @@ def _late(driver: Driver, client: Client) -> Any:  # noqa: ANN401 -- what JSON c
         return client.submit(driver.entry.code, workers=[address], pure=False).result(driver.patience)
 
 
-def _tellings(driver: Driver) -> int:
-    """Wait until the body's step was told some times; return how often."""
+def _tellings(driver: Driver) -> float:
+    """Return in how many seconds the body's step is told some times."""
 
     def told() -> int:
         return sum(each.step == "body" and each.state == "waiting" for each in driver.heard)
 
-    return until(told, 50 * INTERVAL, "news of the body", wanted=lambda found: found >= TELLINGS)
+    before, began = told(), time.monotonic()
+    until(told, driver.patience, "news of the body", wanted=lambda found: found >= before + TELLINGS)
+    return time.monotonic() - began
 
 
 def _dashboard(driver: Driver) -> Any:  # noqa: ANN401 -- as above
