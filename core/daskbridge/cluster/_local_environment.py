@@ -32,7 +32,10 @@ def node_environment(config: Mapping[str, Any]) -> dict[str, str]:
 
     A task that no worker can run fails in the end, unless ``config`` or the user's own says otherwise.
     """
-    environ = {key: value for key, value in os.environ.items() if key not in WITHHELD}
+    environ = {}
+    for key in set(os.environ) - {*WITHHELD}:  # another thread may change it meanwhile
+        if (value := os.environ.get(key)) is not None:
+            environ[key] = value
     bound = {"distributed": {"scheduler": {"no-workers-timeout": NO_WORKERS_TIMEOUT}}}
     if config or is_configured():
         import dask.config

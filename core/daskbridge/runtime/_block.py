@@ -21,7 +21,7 @@ from daskbridge.runtime._strays import close_quickly, close_strays, own, spare, 
 from daskbridge.runtime._wait import apatiently, attentively, patiently
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from concurrent.futures import Future
     from types import TracebackType
 
@@ -62,10 +62,10 @@ class Transient:
             self._loop = LoopThread.acquire()
         self._begin(None)
         try:
-            attentively(self._loop.submit(self._engine.open()))
+            attentively(self._loop.submit(self._engine.open))
             self._client = self._blocking_client()
             cluster = self._made(self._client)
-            attentively(self._loop.submit(self._engine.started(self._interrupt, self._drop)))
+            attentively(self._loop.submit(self._engine.started, self._interrupt, self._drop))
         except BaseException as error:
             self._leave(error)
             raise
@@ -84,10 +84,10 @@ class Transient:
             self._loop = await in_thread(LoopThread.acquire, late=lambda _: LoopThread.release())
         caller = asyncio.get_running_loop()
         self._begin(caller)
-        self._deserted = self._loop.submit(until_deserted(caller, self._leave))
+        self._deserted = self._loop.submit(until_deserted, caller, self._leave)
         self._owned_by(asyncio.current_task())
         try:
-            await self._on_core(self._engine.open())
+            await self._on_core(self._engine.open)
             if self._options.asynchronous is False:
                 making = asyncio.ensure_future(in_thread(self._blocking_client))
                 cancelled = await apatiently(making)  # it is bounded, and must be closed in any case
@@ -97,7 +97,7 @@ class Transient:
             else:
                 self._client = await self._asynchronous_client()
             cluster = self._made(self._client)
-            await self._on_core(self._engine.started(self._interrupt, self._drop))
+            await self._on_core(self._engine.started, self._interrupt, self._drop)
         except BaseException as error:
             await self._aleave(error)
             raise
@@ -190,8 +190,10 @@ class Transient:
             client.leave = self._engine.request_close
         return Cluster(self._engine, self._loop, client)
 
-    def _on_core(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
-        return asyncio.wrap_future(self._loop.submit(coroutine))
+    def _on_core(
+        self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: object
+    ) -> asyncio.Future[None]:
+        return asyncio.wrap_future(self._loop.submit(function, *arguments))
 
     def _interrupt(self) -> None:
         """End what the body waits for; runs on the core's loop."""
@@ -226,7 +228,7 @@ class Transient:
         self._reset()
         with _noting(error), self._stack:
             try:
-                patiently(self._loop.submit(self._finish(error)))
+                patiently(self._loop.submit(self._finish, error))
             finally:
                 LoopThread.release()
         verdict = self._engine.verdict
@@ -263,13 +265,13 @@ class Transient:
     async def _afinish(self, error: BaseException | None) -> None:
         """End the run; on the caller's loop, which is an asynchronous client's, too."""
         try:
-            await self._on_core(self._engine.ended(error))
+            await self._on_core(self._engine.ended, error)
             if self._options.asynchronous is False:
-                await self._on_core(self._close_clients())
+                await self._on_core(self._close_clients)
             else:
                 await self._close_clients()
         finally:
-            await self._on_core(self._engine.close("the block was left"))
+            await self._on_core(self._engine.close, "the block was left")
 
     async def _close_clients(self) -> None:
         if self._client is None:

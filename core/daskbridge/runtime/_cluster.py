@@ -98,7 +98,7 @@ class Cluster:
 
     def scale(self, number: int, group: str = "default") -> None:
         """Bring a worker group to ``number`` workers. Raises ProvisioningError where that can't be."""
-        attentively(self._loop.submit(self._engine.handle.scale(group, number)))
+        attentively(self._loop.submit(self._engine.handle.scale, group, number))
 
     def sync(
         self, code: Code = None, *, policy: Literal["error", "restart"] = "error"
@@ -132,18 +132,18 @@ class Cluster:
         ...     before, cluster.client.submit(ask, pure=False).result(), len(receipts)
         (41, 42, 2)
         """
-        return attentively(self._loop.submit(self._engine.new_code.sync(code, policy, self.client)))
+        return attentively(self._loop.submit(self._engine.new_code.sync, code, policy, self.client))
 
     async def sync_async(
         self, code: Code = None, *, policy: Literal["error", "restart"] = "error"
     ) -> tuple[Receipt, ...]:
         """Do what :meth:`sync` does, without blocking the caller's loop."""
-        syncing = self._engine.new_code.sync(code, policy, self.client)
-        return await asyncio.wrap_future(self._loop.submit(syncing))
+        syncing = self._loop.submit(self._engine.new_code.sync, code, policy, self.client)
+        return await asyncio.wrap_future(syncing)
 
     def logs(self) -> Mapping[str, str]:
         """Return the last lines of each process's output, where the provisioner has them."""
-        return attentively(self._loop.submit(self._engine.handle.logs()))
+        return attentively(self._loop.submit(self._engine.handle.logs))
 
     def close(self) -> None:
         """End the cluster now and wait for it; the block's end then has nothing left to do.
@@ -152,12 +152,12 @@ class Cluster:
         a call after the block's end does nothing.
         """
         if not self._engine.gone.is_set():
-            attentively(self._loop.submit(self._engine.close("closed by the user")))
+            attentively(self._loop.submit(self._engine.close, "closed by the user"))
 
     async def aclose(self) -> None:
         """End the cluster as :meth:`close` does, without blocking the caller's loop."""
         if not self._engine.gone.is_set():
-            await asyncio.wrap_future(self._loop.submit(self._engine.close("closed by the user")))
+            await asyncio.wrap_future(self._loop.submit(self._engine.close, "closed by the user"))
 
     def request_close(self) -> None:
         """Ask for the end and return at once."""

@@ -6,14 +6,13 @@ import asyncio
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from concurrent.futures import Future
 
     from tornado.ioloop import IOLoop
 
@@ -114,9 +113,37 @@ class LoopThread:
         """Let it go on in the parent."""
         cls._go_on.set()
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine on the loop, from another thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+    def submit(self, function: Callable[..., Coroutine[Any, Any, T]], *arguments: object) -> Future[T]:
+        """Run a coroutine function on the loop, from another thread.
+
+        Its coroutine is made on the loop: an exception of a signal's handler that comes in between leaves
+        none that nobody awaits.
+        """
+        outcome: Future[T] = Future()
+
+        def begin() -> None:
+            try:
+                task = asyncio.ensure_future(function(*arguments))
+            except Exception as error:  # noqa: BLE001 -- raised where the outcome is looked at
+                outcome.set_exception(error)
+                return
+            task.add_done_callback(settle)
+            outcome.add_done_callback(lambda _: cancel(task))
+
+        def settle(task: asyncio.Task[T]) -> None:
+            if task.cancelled():
+                outcome.cancel()
+            elif outcome.set_running_or_notify_cancel():
+                error = task.exception()
+                outcome.set_exception(error) if error is not None else outcome.set_result(task.result())
+
+        def cancel(task: asyncio.Task[T]) -> None:
+            if outcome.cancelled():
+                with suppress(RuntimeError):  # the loop is gone, and the task with it
+                    self.call(task.cancel)
+
+        self.call(begin)
+        return outcome
 
     def call(self, function: Callable[..., object], *arguments: object) -> None:
         """Call a function on the loop, from another thread; don't wait for it."""

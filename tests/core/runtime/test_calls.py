@@ -109,7 +109,7 @@ def test_a_generator_that_the_cores_own_thread_collects_ends_its_cluster():
         async def collect():
             held.clear()
 
-        LoopThread._current.submit(collect()).result(PATIENCE)
+        LoopThread._current.submit(collect).result(PATIENCE)
         while leaving := [each for each in threading.enumerate() if each.name == "daskbridge-leave"]:
             leaving[0].join(PATIENCE)
         assert not listens(address)

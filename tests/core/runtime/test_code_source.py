@@ -57,7 +57,7 @@ def test_code_goes_through_a_store_where_one_is_set(drive, tmp_path):
         with transient(Dask(), code=PROJECT) as cluster:
             hide()
             from daskbridge.code import receipts
-            found = cluster._loop.submit(receipts(cluster._engine.connection.client)).result()
+            found = cluster._loop.submit(receipts, cluster._engine.connection.client).result()
             report(found=cluster.client.submit(helper.one).result(), sources=[r.source for r in found])
         """,
         helper="def one():\n    return 1\n",

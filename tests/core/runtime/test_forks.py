@@ -15,7 +15,7 @@ async def busy():
         ssl.create_default_context()
         await asyncio.sleep(0)
 
-LoopThread.acquire().submit(busy())
+LoopThread.acquire().submit(busy)
 for number in range(150):
     child = os.fork()
     if child == 0:

@@ -115,7 +115,7 @@ def test_the_loop_thread_ends_though_a_lookup_hangs():
         asyncio.get_running_loop().run_in_executor(None, lookup)
 
     loop = LoopThread.acquire()
-    loop.submit(ask()).result()
+    loop.submit(ask).result()
     assert asked.wait(10)
     LoopThread.release()
     assert not answered.is_set()
