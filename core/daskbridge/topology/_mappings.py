@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Final
 
 from daskbridge.topology._kinds import is_number, is_text
@@ -13,6 +14,10 @@ from daskbridge.topology._setting import Kind, join, wrong
 _DEEPEST: Final = 50
 _VARIABLE: Final = r"^[A-Za-z_.-][A-Za-z0-9_.-]*$"
 _PROVISIONER: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+#: How deep the schema looks for dots; Dask's own configuration is five deep.
+_NESTED: Final = 6
+#: Mappings of Dask's configuration whose keys are loggers, variables, resources or tasks.
+_OPEN: Final = frozenset({"logging", "environ", "pre-spawn-environ", "resources", "default-task-durations"})
 _RESOURCE: Final = r"^[^\s=,]+$"
 
 
@@ -68,15 +73,16 @@ class DaskConfig(Kind):
 
     def check(self, value: Any, path: str) -> dict[str, Any]:  # noqa: ANN401 -- checked here
         kept = plain_mapping(value, path)
-        for name in kept:
-            first, dot, rest = name.partition(".")
-            if dot:
-                # Dask expands dots only in dask.config.set; merged as it is, the key would have no effect.
-                raise wrong(path, name, "a key without dots", f"nest it: {{{first!r}: {{{rest!r}: ...}}}}")
+        _refuse_dots(kept, path)
         return kept
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "object", "propertyNames": {"pattern": r"^[^.\u0000]*$"}}
+        schema: dict[str, Any] = {}
+        for _ in range(_NESTED):
+            keys = {"pattern": r"^[^.\u0000]*$"}
+            known = dict.fromkeys(sorted(_OPEN), True)
+            schema = {"propertyNames": keys, "properties": known, "additionalProperties": schema}
+        return {"type": "object", **schema}
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,19 @@ class Options(Kind):
             "propertyNames": {"pattern": _PROVISIONER},
             "additionalProperties": {"type": "object"},
         }
+
+
+def _refuse_dots(config: dict[str, Any], path: str) -> None:
+    """Refuse ``scheduler.work-stealing`` as a key: Dask splits that in ``dask.config.set`` only.
+
+    Merged as it is, it would have no effect.
+    """
+    for name, value in config.items():
+        if "." in name:
+            nested = reduce(lambda inner, part: f"{{{part!r}: {inner}}}", reversed(name.split(".")), "...")
+            raise wrong(path, name, "a key without dots", f"nest it: {nested}")
+        if isinstance(value, dict) and name not in _OPEN:
+            _refuse_dots(value, join(path, name))
 
 
 def named(value: Any, path: str, pattern: str, what: str) -> dict[str, Any]:  # noqa: ANN401 -- checked here

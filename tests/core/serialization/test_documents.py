@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 import string
 from types import SimpleNamespace
@@ -39,11 +40,19 @@ SIZES = amounts(st.integers(2**20, 2**50)) | st.sampled_from(["512Mi", "1.5Gi", 
 ENVIRONMENTS = st.dictionaries(
     st.from_regex(r"[A-Za-z_.-][A-Za-z0-9_.-]{0,5}", fullmatch=True), TEXTS, max_size=3
 )
-PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
-    max_leaves=8,
-)
+
+
+def plain(keys):
+    """Generate what JSON can hold, with keys of that kind."""
+    return st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+        max_leaves=8,
+    )
+
+
+PLAIN = plain(TEXTS)
+UNDOTTED = TEXTS.filter(lambda key: "." not in key)
 RESOURCES = st.builds(
     Resources,
     cpu=st.none() | CPUS,
@@ -82,7 +91,7 @@ def topologies(draw):
         min_workers=draw(st.none() | st.integers(1 + len(groups), most)),
         start_timeout=draw(SECONDS),
         max_lifetime=draw(st.none() | SECONDS),
-        config=draw(st.dictionaries(TEXTS.filter(lambda key: "." not in key), PLAIN, max_size=3)),
+        config=draw(st.dictionaries(UNDOTTED, plain(UNDOTTED), max_size=3)),
         provisioner_options=draw(
             st.dictionaries(LABELS, st.dictionaries(TEXTS, PLAIN, max_size=2), max_size=2)
         ),
@@ -183,6 +192,10 @@ WRONG = {
     "null scheduler": ({"scheduler": None}, "scheduler: None was given"),
     "no time": ({"start_timeout": 0}, "start_timeout: 0 was given"),
     "dotted key": ({"config": {"distributed.worker": 1}}, "config: 'distributed.worker' was given"),
+    "dotted key below": (
+        {"config": {"distributed": {"worker.memory.target": 1}}},
+        "config.distributed: 'worker.memory.target' was given, a key without dots is expected",
+    ),
     "options": ({"provisioner_options": {"local": 1}}, "provisioner_options.local: 1 was given"),
     "abstract": (
         {"workers": {"abstract_resources": {"GPU": -1}}},
@@ -205,3 +218,18 @@ def test_a_wrong_document_is_refused_by_reader_and_schema(change, message):
 def test_a_document_is_a_mapping(value):
     with pytest.raises(TopologyError, match="a mapping with the key `version` is expected"):
         from_document(value)
+
+
+def test_the_hint_for_a_dotted_key_works_as_it_stands():
+    with pytest.raises(TopologyError) as caught:
+        Dask(config={"distributed.scheduler.allowed-failures": 0})
+    (hint,) = caught.value.__notes__
+    nested = hint.removeprefix("hint: nest it: ").replace("...", "0")
+    assert Dask(config=ast.literal_eval(nested)).config["distributed"]["scheduler"]["allowed-failures"] == 0
+
+
+def test_keys_that_are_names_of_their_own_may_have_dots():
+    config = {"logging": {"distributed.worker": "info"}, "distributed": {"worker": {"resources": {"a.b": 1}}}}
+    document = to_document(Dask(config=config))
+    assert SCHEMA.is_valid(document)
+    assert from_document(document).config == config
