@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypedDict, TypeVar, cast
 
 from daskbridge.runtime._calls import Calls, wrapped
@@ -69,7 +71,8 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
     in this process; others wait for their turn, first come, first served.
 
     The topology is checked when the decorator is applied; one that depends on arguments, in each call
-    before anything starts.
+    before anything starts. Raises TypeError for what is no function, such as a task that an orchestrator's
+    decorator has made of one.
 
     >>> from daskbridge import Dask, WorkerGroup, on_dask
     >>> @on_dask(Dask(workers=WorkerGroup(2)))
@@ -93,6 +96,7 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
     )
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        _refuse_other_than_functions(function)
         title = getattr(function, "__qualname__", repr(function))
         own = replace(options, title=title, entry=getattr(function, "__module__", None))
         sizing = Sizing(size, function) if size is not None else None
@@ -100,6 +104,16 @@ def on_dask(  # noqa: PLR0913 -- each but the first is an option
         return cast("Callable[P, R]", wrapped(function, Calls(own, sizing, turns)))
 
     return decorate
+
+
+def _refuse_other_than_functions(given: object) -> None:
+    """Raise TypeError for what an orchestrator has made of a function: calling that runs no task."""
+    if inspect.isroutine(given) or isinstance(given, partial):
+        return
+    msg = f"on_dask got {given!r}; expected a function"
+    if callable(given):
+        msg += ": write @on_dask below the decorator that makes a task of it, or pass the object's method"
+    raise TypeError(msg)
 
 
 def _per_call(

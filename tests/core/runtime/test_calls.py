@@ -190,6 +190,26 @@ def test_a_topology_by_arguments_is_checked_at_definition_as_far_as_it_can_be():
         on_dask(lambda n: n)(fit)(3)
 
 
+class _Task:
+    """Be what an orchestrator's decorator makes of a function."""
+
+    def __call__(self): ...
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (3, "on_dask got 3; expected a function"),
+        (_Task(), r"on_dask got <.*_Task.*>; expected a function: write @on_dask below the decorator"),
+        (_Task, r"on_dask got <class .*_Task'>; expected a function: "),
+    ],
+    ids=["a number", "a task", "a class"],
+)
+def test_what_is_no_function_is_refused_at_definition(given, said):
+    with pytest.raises(TypeError, match=said):
+        on_dask(Dask())(given)
+
+
 def test_so_many_calls_at_a_time_have_a_cluster_and_the_others_wait():
     lock, pair, running, most = threading.Lock(), threading.Barrier(2, timeout=PATIENCE), [0], [0]
 
