@@ -126,9 +126,12 @@ class Registry:
         with self._lock:
             if entry.error is not None:
                 return
-            entry.error = PluginError(str(error), hint=entry.hint)
+            told = str(error)
+            if entry.origin not in told:
+                told = "; ".join([str(_broken(entry, error)), *getattr(error, "__notes__", ())])
+            entry.error = PluginError(told, hint=entry.hint)
             self.manager.unregister(name=name)
-        logger.warning("%s", error)
+        logger.warning("%s", entry.error)
 
     def implementations(self, hook: str, plugin: str | None = None) -> list[Implementation]:
         """Return the implementations of a hook in the order of their calls, of one plugin or of all.

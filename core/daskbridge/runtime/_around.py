@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from daskbridge.errors import PluginError
+from daskbridge.errors import DaskbridgeError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,13 @@ def around(orchestrator: Orchestrator | None) -> Iterator[None]:
     if not isinstance(manager, AbstractContextManager):
         hint = "decorate it with contextlib.contextmanager"
         raise unfit(orchestrator, "around", manager, "a context manager or None", hint)
-    manager.__enter__()
+    try:
+        manager.__enter__()
+    except DaskbridgeError:
+        raise
+    except Exception as error:
+        msg = f"orchestrator {orchestrator.name!r} failed in around(), before a cluster was asked for"
+        raise PluginError(f"{msg}: {type(error).__name__}: {error}") from error
     try:
         yield
     except BaseException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from daskbridge.serialization import check
 if TYPE_CHECKING:
     from daskbridge.code import CodeBundle, CodeSpec, InstalledCode
     from daskbridge.plugins import ClusterPlugin, Orchestrator, Provisioner, Run
+    from daskbridge.plugins._types import Logs
     from daskbridge.runtime._options import Options
     from daskbridge.runtime._scope import Share
 
@@ -61,7 +63,7 @@ def check_run(options: Options, run: Run, orchestrator: Orchestrator | None) -> 
     if orchestrator is not None:
         run.orchestrator, run.code_root = orchestrator.name, orchestrator.code_root()
         run.name = options.name or _identity(orchestrator) or run.name
-        run.logger = orchestrator.logger(run)
+        run.logger = _logger(orchestrator, run)
     provisioner = options.resolve()
     run.provisioner = provisioner.name
     run.topology = plugins().topology(options.topology, provisioner)
@@ -85,6 +87,13 @@ def check_run(options: Options, run: Run, orchestrator: Orchestrator | None) -> 
             warned(code),
             packed.pop_all(),
         )
+
+
+def _logger(orchestrator: Orchestrator, run: Run) -> Logs | None:
+    logger: object = orchestrator.logger(run)
+    if logger is None or isinstance(logger, logging.Logger | logging.LoggerAdapter):
+        return logger
+    raise unfit(orchestrator, "logger", logger, "a logging.Logger, an adapter of one, or None")
 
 
 def _identity(orchestrator: Orchestrator) -> str | None:

@@ -65,7 +65,7 @@ def forward_logs(run: Run) -> ForwardLogs:
     from daskbridge.node.logs import ForwardLogs
 
     return ForwardLogs(
-        level=logging.getLogger().level if run.logger is None else run.logger.getEffectiveLevel(),
+        level=(run.logger is not None and run.logger.getEffectiveLevel()) or logging.getLogger().level,
         rate=setting("log-rate"),
         burst=setting("log-burst"),
         driver=(socket.gethostname(), os.getpid()),

@@ -39,8 +39,13 @@ class Hold:
 
     @property
     def lasts(self) -> bool:
-        """Tell whether the flow run may bring more."""
-        return not self._over.is_set() and self._goes_on()
+        """Tell whether the flow run may bring more; not where its orchestrator can't tell any more."""
+        try:
+            return not self._over.is_set() and bool(self._goes_on())
+        except Exception:
+            logger.warning("flow_open failed: the flow run's cluster ends with its last block", exc_info=True)
+            self._over.set()
+            return False
 
     def begin(self, wanted: Callable[[], bool], release: Callable[[], Awaitable[None]]) -> None:
         """Wait in the background, once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from daskbridge._threads import in_thread
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from daskbridge.plugins import Orchestrator, Run, Step
 
-#: Seconds for one call of the orchestrator's.
-PATIENCE = 5.0
+#: Seconds for one call of the orchestrator's; for one on the core's loop, before a warning.
+PATIENCE, AT_ONCE = 5.0, 1.0
 
 logger = logging.getLogger("daskbridge")
 
@@ -36,6 +37,7 @@ class Orchestration:
         self._telling: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
         self._broken: set[str] = set()
+        self._slow = False
 
     async def detect(self) -> Orchestrator | None:
         """Return the orchestrator whose task this process runs. Raises PluginError if two claim it."""
@@ -47,11 +49,17 @@ class Orchestration:
         """Tell whether the orchestrator has told the task to end."""
         if self._told is None or "cancelled" in self._broken:
             return False
+        began = time.monotonic()
         try:
             return bool(self._told.cancelled())
         except DaskbridgeError as error:
             self._fails("cancelled", error)
             return False
+        finally:
+            if (took := time.monotonic() - began) > AT_ONCE and not self._slow:
+                self._slow = True
+                told = "orchestrator %r: cancelled() took %.1f s; everything waits for it: answer at once"
+                logger.warning(told, self._run.orchestrator, took)
 
     def tell(self, step: Step) -> None:
         """Tell of a step; what was not told of it yet is replaced."""

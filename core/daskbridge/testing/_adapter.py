@@ -16,6 +16,7 @@ RETRIED: Final = Scenario("retried", f"{PROGRAMS}.attempts:retried")
 CANCELLED: Final = (
     Scenario("cancelled_start", f"{PROGRAMS}.attempts:starting", act=told_to_end, settings=QUICK_STEPS),
     Scenario("cancelled_body", f"{PROGRAMS}.attempts:running", act=told_to_end),
+    Scenario("cancelled_async", f"{PROGRAMS}.attempts:running_async", act=told_to_end),
 )
 
 

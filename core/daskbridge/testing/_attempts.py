@@ -42,6 +42,13 @@ class AttemptTests(TaskTests):
         self.asks("cancel")
         return stage.report("cancelled_body")
 
+    @pytest.fixture
+    def cancelled_async(self, stage: Stage) -> Report:
+        """Give the report of a task that was told to end while its ``async`` body waited."""
+        self.needs("async-bodies")
+        self.asks("cancel")
+        return stage.report("cancelled_async")
+
     def test_a_second_attempt_comes_after_one_that_failed(self, retried: Report) -> None:
         """The result of a task is that of its second attempt."""
         assert len(retried.of("schedulers")) == 2, retried.of("result")  # noqa: PLR2004 -- as it says
@@ -62,6 +69,12 @@ class AttemptTests(TaskTests):
     def test_a_task_that_is_told_to_end_ends_while_its_body_waits(self, cancelled_body: Report) -> None:
         """A body is interrupted that waits for a result, and nothing is left."""
         self._ended(cancelled_body)
+
+    def test_a_task_that_is_told_to_end_ends_while_its_async_body_waits(
+        self, cancelled_async: Report
+    ) -> None:
+        """An ``async`` body is interrupted whatever it awaits, and nothing is left."""
+        self._ended(cancelled_async)
 
     def _ended(self, report: Report) -> None:
         self.known(report.of_other("task"))

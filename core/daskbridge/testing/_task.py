@@ -38,7 +38,11 @@ class TaskTests(Orchestrated):
     def test_a_task_is_known_to_be_the_orchestrator_s(self, task: Report) -> None:
         """In a task, the run is the orchestrator's."""
         self.given(self.test_the_adapter_is_found_as_a_plugin, task)
-        assert task.of("orchestrator") == [self.adapter, self.adapter]
+        missing = task.of("not imported")
+        said = (
+            f"this process has not imported {missing!r}, its `loaded`, so it is not asked" if missing else ""
+        )
+        assert task.of("orchestrator") == [self.adapter, self.adapter], said
 
     def test_nothing_is_claimed_but_tasks(self, task: Report) -> None:
         """Neither before the orchestrator is imported, nor before a task, nor after it is one claimed."""

@@ -80,6 +80,34 @@ def test_the_tasks_of_a_flow_run_share_a_cluster_and_those_of_another_have_their
     assert sorted(told["heard"]) == sorted(of_blocks)
 
 
+def test_a_cluster_ends_where_the_orchestrator_can_t_tell_of_the_flow_run_any_more(drive):
+    driver = drive(
+        PRELUDE
+        + """
+    class Flow(threading.Event):
+        def is_set(self):
+            if super().is_set():
+                raise OSError("no database")
+
+    together = threading.Barrier(1)
+    acme_plugin.flow_ends = Flow()
+    in_flow("a")
+    between = len(nodes())
+    acme_plugin.flow_ends.set()
+    deadline = time.monotonic() + 30
+    while nodes() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    report(between=between, left=nodes())
+    """,
+        **FILES,
+    )
+    assert next(driver.reports()) == {"between": 2, "left": []}
+    code, printed = driver.wait()
+    assert code == 0
+    assert "flow_open failed: the flow run's cluster ends with its last block" in printed
+    assert printed.count("OSError: no database") == 1
+
+
 def test_a_cluster_ends_with_the_flow_run_where_the_orchestrator_tells_of_that(drive):
     driver = drive(
         PRELUDE

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
+
+from daskbridge import Dask
+from daskbridge.plugins import Run
+from daskbridge.runtime._equipment import forward_logs
 
 #: An orchestrator that is not imported by its plugin, and the plugin's functions in a module of their own.
 FILES = {
@@ -348,11 +354,12 @@ def test_a_function_that_would_be_lost_is_an_error_that_names_it(tell):
         [info] = [info for info in plugins().listing() if info.name == "acme"]
     report(status=info.status, error=info.error)
     """,
-        errors="acme_run: unknown function of an orchestrator 'on_reddy'",
+        errors="plugin 'acme' (acme 1.0) can't be used: acme_run: unknown function of an",
         acme_run=FILES["acme_run"].replace("on_ready", "on_reddy"),
     )
     assert told["status"] == "broken"
     assert "did you mean 'on_ready'?" in told["error"]
+    assert "; hint: start the names of other functions with an underscore" in told["error"]
 
 
 def test_without_a_code_source_nodes_get_the_project_of_the_task_s_module(tell):
@@ -376,6 +383,61 @@ def test_without_a_code_source_nodes_get_the_project_of_the_task_s_module(tell):
         **{"../elsewhere/jobs.py": jobs, "../elsewhere/parts.py": "def answer(): return 42"},
     )
     assert told["value"] == 42
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (
+            "logger(run): return 'log'",
+            "orchestrator 'acme' answered logger() with 'log'; expected a logging.Logger",
+        ),
+        (
+            "around(): return contextlib.contextmanager(lambda: (1 / 0 for _ in [1]))()",
+            "orchestrator 'acme' failed in around(), before a cluster was asked for: ZeroDivisionError",
+        ),
+    ],
+    ids=["logger", "around"],
+)
+def test_what_else_it_answers_is_checked_before_anything_starts(tell, function, said):
+    told = tell(
+        """
+    import acme
+    from daskbridge.errors import PluginError
+    acme.current.set("mine")
+    try:
+        on_dask(ONE, code=False)(print)()
+    except PluginError as error:
+        report(said=str(error), nodes=nodes())
+    """,
+        acme_run=FILES["acme_run"] + f"\n        import contextlib\n\n        def {function}\n",
+    )
+    assert told["said"].startswith(said)
+    assert told["nodes"] == []
+
+
+def test_a_slow_look_at_whether_it_was_cancelled_is_said_once(tell):
+    tell(
+        """
+    import acme
+    logging.basicConfig(format="%(message)s")
+    acme.current.set("mine")
+    with transient(ONE, code=False):
+        time.sleep(3)
+    report()
+    """,
+        errors="orchestrator 'acme': cancelled() took 1.1 s; everything waits for it: answer at once\n",
+        acme_run=FILES["acme_run"].replace("if acme.fail:", "time.sleep(1.1)\n            if acme.fail:", 1),
+    )
+
+
+def test_a_logger_without_a_level_has_the_root_logger_s():
+    alone = type("Alone", (logging.Logger,), {})  # no child of the root logger
+    quiet, loud = alone("quiet"), alone("loud", logging.DEBUG)
+    levels = [
+        forward_logs(Run("1", "run", Dask(), "local", logger=logger)).level for logger in (None, quiet, loud)
+    ]
+    assert levels == [logging.getLogger().level, logging.getLogger().level, logging.DEBUG]
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,12 @@ BROKEN = {
         "a_task_is_known_to_be_the_orchestrator_s",
         plugin=[("current() is not None", "False")],
     ),
+    "waits for a module that nobody imports": Broken(
+        "task",
+        "a_task_is_known_to_be_the_orchestrator_s",
+        plugin=[('loaded="toyflow"', 'loaded="toyflow.running"')],
+        says="this process has not imported 'toyflow.running', its `loaded`, so it is not asked",
+    ),
     "says nothing of its tasks": Broken(
         "life task",
         "a_run_has_the_name_that_the_orchestrator_shows"
@@ -147,6 +153,26 @@ BROKEN = {
             assert isinstance(topology, Dask)
             return toyflow.run(on_dask(topology)(body))
         """,
+    ),
+    "shields an async body": Broken(
+        "cancelled_async",
+        "a_task_that_is_told_to_end_ends_while_its_async_body_waits",
+        body="""
+            import asyncio
+
+            async def shielded():
+                running = asyncio.ensure_future(body())
+                while not running.done():
+                    try:
+                        await asyncio.shield(running)
+                    except asyncio.CancelledError:
+                        pass
+                return running.result()
+
+            shielded.__module__ = body.__module__
+            return toyflow.run(on_dask(topology)(shielded))
+        """,
+        settles=3,
     ),
     "awaits when the cluster is gone": Broken(
         "life task",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -62,6 +63,15 @@ def who(driver: Driver, client: Client) -> list[Any]:
         return [[], []]
     nodes = [client.run_on_scheduler(process()), *client.run(process()).values()]
     return [nodes, [address_of(client)]]
+
+
+async def awho(driver: Driver, client: Any) -> list[Any]:  # noqa: ANN401 -- a Client, whose answers are awaited or not
+    """Do what :func:`who` does in an ``async`` body, whose client may be of either kind."""
+    if "exclusive" in driver.lacks:
+        return [[], []]
+    answers = [client.run_on_scheduler(process()), client.run(process())]
+    scheduler, workers = [await each if inspect.isawaitable(each) else each for each in answers]
+    return [[scheduler, *workers.values()], [address_of(client)]]
 
 
 def pending(client: Client) -> Future[int]:

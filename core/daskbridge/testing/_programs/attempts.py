@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from daskbridge.testing._left import there
-from daskbridge.testing._programs._nodes import pending, who
+from daskbridge.testing._programs._nodes import awho, pending, who
 from daskbridge.testing._recorder import STUCK
 
 if TYPE_CHECKING:
@@ -64,6 +65,23 @@ def running(driver: Driver) -> None:
     _run(driver, driver.topology(Dask(workers=WorkerGroup(1))), partial(_wait, driver))
 
 
+def running_async(driver: Driver) -> None:
+    """Tell a task to end whose ``async`` body waits for what never comes."""
+    from daskbridge.topology import Dask, WorkerGroup
+
+    topology = driver.topology(Dask(workers=WorkerGroup(1)))
+    _run(driver, topology, partial(_await, driver), body="body_async")
+
+
+async def _await(driver: Driver) -> None:
+    from distributed import get_client
+
+    driver.report("cluster", await awho(driver, get_client()))
+    _tell_to_end(driver)
+    await asyncio.Event().wait()
+    driver.report("body")
+
+
 def _wait(driver: Driver) -> None:
     from distributed import get_client
 
@@ -85,10 +103,10 @@ def _tell_to_end(driver: Driver) -> None:
     threading.Thread(target=tell, daemon=True).start()
 
 
-def _run(driver: Driver, topology: Dask, watched: Callable[[], object]) -> None:
+def _run(driver: Driver, topology: Dask, watched: Callable[[], object], **options: str) -> None:
     """Run a body, and say in what error its task ends."""
     try:
-        driver.run(topology, watched)
+        driver.run(topology, watched, **options)
     except BaseException as error:
         driver.report("ended", repr(error))
         raise

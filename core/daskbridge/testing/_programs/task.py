@@ -87,6 +87,15 @@ def _orchestrator() -> Orchestrator | None:
     return plugins().orchestrator()
 
 
+def _not_imported(adapter: str) -> str:
+    """Name the module that would have to be imported here for the orchestrator to be asked, if it is not."""
+    from daskbridge.plugins import plugins
+
+    offered = plugins()._offers("daskbridge_orchestrators")  # noqa: SLF001 -- not asked who detects itself
+    names = [item.loaded for _, item in offered if item.name == adapter]
+    return next((name for name in names if name and name not in sys.modules), "")
+
+
 def _claimed() -> str | None:
     found = _orchestrator()
     return None if found is None else found.name
@@ -98,6 +107,7 @@ def _task(driver: Driver) -> None:
 
     client, suite, run = get_client(), driver.suite, driver.heard[-1].run
     driver.observe("orchestrator", lambda: [run.orchestrator, _claimed()])
+    driver.observe("not imported", lambda: _not_imported(driver.order["adapter"]))
     driver.observe("loaded", lambda: getattr(_orchestrator(), "loaded", ""))
     driver.observe("link", lambda: run.ref and run.ref.dashboard_link)
     asked: dict[str, Callable[[], object]] = {
