@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from daskbridge.testing._scenario import Report, Stage
 
 #: How many times longer than the setting says it may be from one telling of a step to the next.
-LATE = 5
+LATE = 15
 STEPS = ["check", "provision", "connect", "compare", "sync", "ready", "body", "close"]
 
 
