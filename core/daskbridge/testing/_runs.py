@@ -60,7 +60,8 @@ class RunTests(CodeTests):
 
     def test_a_run_leaves_its_process_as_it_was(self, life: Report) -> None:
         """Dask's configuration, pickling, threads, clients, signal handlers and ports are as before."""
-        assert life.of("changes") == {}
+        cure = "what the orchestrator itself leaves is not counted where `prepare()` brings it before"
+        assert life.of("changes") == {}, cure if hasattr(self, "prepare") else ""
 
     def test_two_clusters_of_one_process_never_cross(self, two: Report) -> None:
         """Two bodies at the same time reach each their own cluster, with its own code."""

@@ -40,7 +40,9 @@ def state(others: Iterable[str] = ()) -> dict[str, Any]:
             if not any(fnmatch(thread.name, other) for other in others)
         ),
         "clients": sorted(repr(client) for client in Client._instances if client.status != "closed"),  # noqa: SLF001 -- its only list
-        "signal handlers": [str(signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)],
+        "signal handlers": {
+            each.name: str(signal.getsignal(each)) for each in (signal.SIGTERM, signal.SIGINT)
+        },
         "listening ports": sorted(
             each.laddr.port
             for each in psutil.Process().net_connections("inet")

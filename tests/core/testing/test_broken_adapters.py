@@ -129,7 +129,10 @@ BROKEN = {
         "a_step_that_lasts_is_told_again_and_again",
         plugin=[
             ("import annotations\n", "import annotations\n\nimport time\n"),
-            ("    return current().told", "    time.sleep(4 if current().links else 0)\n    return current().told"),
+            (
+                "    return current().told",
+                "    time.sleep(4 if current().links else 0)\n    return current().told",
+            ),
         ],
     ),
     "ignores a cancel": Broken(
