@@ -9,23 +9,19 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from daskbridge._threads import in_thread
-from daskbridge.runtime import _current
+from daskbridge.runtime._body_client import BodyClient
 from daskbridge.runtime._cluster import Cluster
-from daskbridge.runtime._deserted import give_up_if_deserted, until_deserted
-from daskbridge.runtime._engine import ASIDE
+from daskbridge.runtime._deserted import until_deserted
 from daskbridge.runtime._loop import LoopThread
 from daskbridge.runtime._nested import refuse_inside_dask
 from daskbridge.runtime._sharing import engine_for
 from daskbridge.runtime._signals import SigtermRaises
-from daskbridge.runtime._strays import close_quickly, close_strays, own, spare, strays
 from daskbridge.runtime._wait import apatiently, attentively, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from concurrent.futures import Future
     from types import TracebackType
-
-    from distributed import Client
 
     from daskbridge.runtime._client import RunClient
     from daskbridge.runtime._engine import Engine
@@ -49,8 +45,7 @@ class Transient:
         self._loop: LoopThread
         self._caller: asyncio.AbstractEventLoop | None
         self._deserted: Future[None] | None
-        self._client: RunClient | None
-        self._current: Client | None
+        self._client: BodyClient
 
     def __enter__(self) -> Cluster:
         if self._options.asynchronous:
@@ -63,9 +58,8 @@ class Transient:
         self._begin(None)
         try:
             attentively(self._loop.submit(self._engine.open))
-            self._client = self._blocking_client()
-            cluster = self._made(self._client)
-            attentively(self._loop.submit(self._engine.started, self._interrupt, self._drop))
+            cluster = self._made(self._client.connect())
+            attentively(self._loop.submit(self._engine.started, self._interrupt, self._client.drop))
         except BaseException as error:
             self._leave(error)
             raise
@@ -89,15 +83,15 @@ class Transient:
         try:
             await self._on_core(self._engine.open)
             if self._options.asynchronous is False:
-                making = asyncio.ensure_future(in_thread(self._blocking_client))
-                cancelled = await apatiently(making)  # it is bounded, and must be closed in any case
-                self._client = making.result()
+                connecting = asyncio.ensure_future(in_thread(self._client.connect))
+                cancelled = await apatiently(connecting)  # it is bounded, and must be closed in any case
+                client = connecting.result()
                 if cancelled:
                     raise asyncio.CancelledError  # noqa: TRY301 -- as if it had come a moment later
             else:
-                self._client = await self._asynchronous_client()
-            cluster = self._made(self._client)
-            await self._on_core(self._engine.started, self._interrupt, self._drop)
+                client = await self._client.aconnect()
+            cluster = self._made(client)
+            await self._on_core(self._engine.started, self._interrupt, self._client.drop)
         except BaseException as error:
             await self._aleave(error)
             raise
@@ -120,8 +114,7 @@ class Transient:
 
     def step_aside(self) -> None:
         """Give ``get_client()`` back to whoever had it before; :meth:`Cluster.context` takes it again."""
-        assert self._client is not None
-        _current.make_other_current(self._client, self._current)
+        self._client.step_aside()
         self._task = None  # nobody is to be cancelled
 
     @contextmanager
@@ -153,7 +146,7 @@ class Transient:
     def _begin(self, caller: asyncio.AbstractEventLoop | None) -> None:
         self._caller, self._pid = caller, os.getpid()
         self._engine.run.loop = caller
-        self._client = self._current = self._deserted = None
+        self._client, self._deserted = BodyClient(self._engine, self._loop), None
         self._begun = True
         if self._asked:
             self._engine.request_close()
@@ -161,33 +154,8 @@ class Transient:
         sigterm.install()
         self._stack.callback(sigterm.remove)
 
-    def _arguments(self) -> dict[str, Any]:
-        handle = self._engine.handle
-        return {"address": handle.ref.scheduler_address, "security": handle.security, "set_as_default": False}
-
-    def _blocking_client(self) -> RunClient:
-        from daskbridge.runtime._client import RunClient
-
-        client = RunClient(**self._arguments(), loop=self._loop.ioloop)
-        own(client)
-        return client
-
-    async def _asynchronous_client(self) -> RunClient:
-        from daskbridge.runtime._client import RunClient
-
-        client = RunClient(**self._arguments(), asynchronous=True)
-        own(client)
-        await client
-        return client
-
     def _made(self, client: RunClient) -> Cluster:
-        ref = self._engine.handle.ref
-        spare(ref.scheduler_address)
-        _current.opened(ref.scheduler_address, self._engine.handle.security)
-        self._current = _current.make_current(client)
-        client.code = self._engine.connection.digest
-        if self._engine.shares:
-            client.leave = self._engine.request_close
+        self._client.make_current(client)
         return Cluster(self._engine, self._loop, client)
 
     def _on_core(
@@ -197,8 +165,8 @@ class Transient:
 
     def _interrupt(self) -> None:
         """End what the body waits for; runs on the core's loop."""
-        self._drop()
-        if self._caller is not None:
+        self._client.drop()
+        if self._caller is not None and not self._caller.is_closed():
             self._caller.call_soon_threadsafe(self._cancel_body)
         if self._options.on_interrupt is not None:
             self._options.on_interrupt()
@@ -207,16 +175,6 @@ class Transient:
         if self._task is not None:
             self._cancelled = True
             self._task.cancel()
-
-    def _drop(self) -> list[Future[None]]:
-        """Begin to close the body's clients: their futures are cancelled, they do not try to reconnect."""
-        clients: list[Any] = strays(self._engine.handle.ref.scheduler_address, runs=1)
-        if self._client is not None and self._client.loop is not None and self._client.status != "closed":
-            clients.append(self._client)
-        return [
-            asyncio.run_coroutine_threadsafe(close_quickly(client, fast=True), client.loop.asyncio_loop)
-            for client in clients
-        ]
 
     def _leave(self, error: BaseException | None) -> None:
         if os.getpid() != self._pid:
@@ -239,7 +197,7 @@ class Transient:
         """End the run; on the core's loop, which is the synchronous client's, too."""
         try:
             await self._engine.ended(error)
-            await self._close_clients()
+            await self._client.close()
         finally:
             await self._engine.close("the block was left")
 
@@ -267,31 +225,18 @@ class Transient:
         try:
             await self._on_core(self._engine.ended, error)
             if self._options.asynchronous is False:
-                await self._on_core(self._close_clients)
+                await self._on_core(self._client.close)
             else:
-                await self._close_clients()
+                await self._client.close()
         finally:
             await self._on_core(self._engine.close, "the block was left")
-
-    async def _close_clients(self) -> None:
-        if self._client is None:
-            return
-        give_up_if_deserted(self._client)
-        try:
-            async with asyncio.timeout(ASIDE):
-                await close_quickly(self._client)  # close() blocks, this runs on the client's loop
-        finally:
-            await close_strays(self._engine.handle.ref.scheduler_address)
 
     def _reset(self) -> None:
         """Undo what made this cluster the current one, before it is gone."""
         self._entered = False
         if self._deserted is not None:
             self._deserted.cancel()
-        if self._client is None or self._engine.run.ref is None:
-            return
-        _current.closed(self._engine.handle.ref.scheduler_address)
-        _current.make_other_current(self._client, self._current)
+        self._client.reset()
 
 
 @contextmanager
