@@ -12,7 +12,7 @@ from daskbridge import Dask, on_dask
 from daskbridge.settings import setting
 from daskbridge_flyte._backend import FlyteBackend
 from daskbridge_flyte._environment import refuse_new_config, with_config, without_config
-from daskbridge_flyte._errors import worded
+from daskbridge_flyte._errors import translated, worded
 from daskbridge_flyte._images import image_of
 from daskbridge_flyte._job import dask_job
 
@@ -82,9 +82,12 @@ class DaskTask(AsyncFunctionTaskTemplate[..., Any, Any]):
             return await execute(*args, **kwargs)
 
         body.__module__ = self.func.__module__  # which nodes must be able to import
-        # a local run is meant to be local, in a pod of Kubernetes, too
-        provisioner = FlyteBackend() if flyte.ctx().is_in_cluster() else setting("provisioner") or "local"
-        on_cluster = on_dask(self.plugin_config, provisioner=provisioner, name=self.name, asynchronous=False)
+        with translated():  # of what comes later the orchestrator's ``around`` does
+            # a local run is meant to be local, in a pod of Kubernetes, too
+            provisioner = FlyteBackend() if flyte.ctx().is_in_cluster() else setting("provisioner") or "local"
+            on_cluster = on_dask(
+                self.plugin_config, provisioner=provisioner, name=self.name, asynchronous=False
+            )
         return await on_cluster(body)()
 
 
