@@ -33,8 +33,10 @@ def nodes():
     found = []
     for child in psutil.Process().children():
         try:
-            below = [each.pid for each in child.children(recursive=True)]
-            found += below if "local_zygote" in " ".join(child.cmdline()) else [child.pid, *below]
+            below, command = [each.pid for each in child.children(recursive=True)], child.cmdline()
+            if command == psutil.Process().cmdline():
+                continue  # it is about to become the process that starts them
+            found += below if "local_zygote" in " ".join(command) else [child.pid, *below]
         except psutil.Error:  # it has just ended
             pass
     return found
