@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
+from daskbridge._environ import environment
 from daskbridge.settings import is_configured
 
 if TYPE_CHECKING:
@@ -32,10 +32,7 @@ def node_environment(config: Mapping[str, Any]) -> dict[str, str]:
 
     A task that no worker can run fails in the end, unless ``config`` or the user's own says otherwise.
     """
-    environ = {}
-    for key in set(os.environ) - {*WITHHELD}:  # another thread may change it meanwhile
-        if (value := os.environ.get(key)) is not None:
-            environ[key] = value
+    environ = {key: value for key, value in environment().items() if key not in WITHHELD}
     bound = {"distributed": {"scheduler": {"no-workers-timeout": NO_WORKERS_TIMEOUT}}}
     if config or is_configured():
         import dask.config

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from daskbridge._environ import environment
 from daskbridge.testing import _recorder
 from daskbridge.testing._left import MARK, left, marked
 from daskbridge.testing._printed import folded
@@ -71,7 +72,7 @@ class Program:
             **order,
         }
         self._environ = {
-            **_environment(),
+            **{name: value for name, value in environment().items() if _inherited(name)},
             "TMPDIR": str(self.temporary),
             "XDG_CACHE_HOME": str(directory.parent / "cache"),
             "DASK_DASKBRIDGE__LOCAL_WARM": "0",  # what is warm for others could hide what is left
@@ -147,11 +148,8 @@ class Program:
             self.process.wait()
 
 
-def _environment() -> dict[str, str]:
-    """Return what a program has of this process's; pytest changes that while a program begins."""
-    names = [name for name in list(os.environ) if name in KEPT or not name.startswith(("PYTHON", *WITHHELD))]
-    found = ((name, os.environ.get(name)) for name in names)
-    return {name: value for name, value in found if value is not None}
+def _inherited(name: str) -> bool:
+    return name in KEPT or not name.startswith(("PYTHON", *WITHHELD))
 
 
 def _plugin(site: Path, name: str, module: str) -> None:

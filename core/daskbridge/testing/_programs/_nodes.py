@@ -10,6 +10,7 @@ import tempfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from daskbridge._environ import environment
 from daskbridge.errors import ProvisioningError
 from daskbridge.testing._until import until
 
@@ -101,7 +102,6 @@ def environ(*names: str) -> Callable[[], dict[str, str | None]]:
     """Return a function that looks up environment variables."""
 
     def look() -> dict[str, str | None]:
-        import os
 
         return {name: os.environ.get(name) for name in names}
 
@@ -151,7 +151,7 @@ def late_worker(driver: Driver, client: Client) -> Iterator[str | None]:
 @contextmanager
 def _dask_worker(client: Client) -> Iterator[subprocess.Popen[bytes]]:
     quiet = ["--no-nanny", "--no-dashboard", "--nthreads", "1", "--death-timeout", "60"]
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environ = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
     with tempfile.TemporaryDirectory() as directory:
         where = [address_of(client), "--local-directory", directory]
         process = subprocess.Popen(  # noqa: S603 -- a worker of the kit's
